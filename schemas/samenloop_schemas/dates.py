@@ -9,7 +9,7 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 DUTCH_TIME = ZoneInfo("Europe/Amsterdam")
@@ -68,6 +68,9 @@ class PartialDate:
         )
 
 
+UNKNOWN_DATE = PartialDate()
+
+
 @dataclass(frozen=True, slots=True)
 class Period:
     """Full days ``[start, end)``; ``end`` is None while it lasts."""
@@ -98,12 +101,12 @@ def dutch_day(instant: datetime) -> date:
 
 
 def instant_of_ms(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, tz=timezone.utc)
+    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
 
 
 def micros(instant: datetime) -> int:
     """Whole microseconds since 1970, exact (no floating point)."""
-    delta = instant - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    delta = instant - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
 

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-all lint bench venv lock clean
+.PHONY: demo test test-rest test-all lint bench venv lock clean
 
 demo: venv
 	$(BIN)/samenloop demo
@@ -12,8 +12,11 @@ demo: venv
 test: venv
 	$(BIN)/python -m pytest -m "not slow" tests/unit tests/live tests/browser
 
-test-all: venv
-	$(BIN)/python -m pytest tests
+# What test-all adds to test.
+test-rest: venv
+	$(BIN)/python -m pytest -m slow tests/unit tests/live tests/browser
+
+test-all: test test-rest
 
 lint: venv
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""The partners' own systems, speaking the formats that the reference connectors read."""

@@ -157,7 +157,7 @@ class OverlapKind(StrEnum):
 
 
 class CaseState(StrEnum):
-    """The life of an overlap case."""
+    """The life of an overlap case. SUPERSEDED: its least fact now lies in another case, to which the id resolves."""
 
     UNKNOWN = "UNKNOWN"
     DETECTED = "DETECTED"
@@ -169,6 +169,7 @@ class CaseState(StrEnum):
     MONITORED = "MONITORED"
     CLOSED = "CLOSED"
     NEVER_OVERLAPPED = "NEVER_OVERLAPPED"
+    SUPERSEDED = "SUPERSEDED"
 
 
 class NoticeChange(StrEnum):

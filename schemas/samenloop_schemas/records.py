@@ -432,13 +432,18 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class ClockDay:
-    """``clock``: a calendar day has begun in an area. `working_day` counts working days, fixed when the day was sent."""
+    """``clock``: a calendar day has begun in an area. `working_day` counts working days, fixed when the day was sent.
+
+    `next_working_days` are the coming working days as the clock then knew them, so that a deadline has a date before it comes
+    and a later list of holidays never moves it.
+    """
 
     event_id: UUID = NO_ID
     area: str = ""
     day: date = field(default=date(1970, 1, 1))
     working_day: int = 0
     is_working_day: bool = False
+    next_working_days: tuple[date, ...] = ()
 
 
 TOP_LEVEL: tuple[type, ...] = (

@@ -91,4 +91,4 @@ def test_confluent_framing_in_golden_bytes() -> None:
     day = records.ClockDay(event_id=UUID(int=1), area="a2", day=date(1970, 1, 3), working_day=5, is_working_day=True)
     framing, body = codec.encode(day)[:5], codec.encode(day)[5:]
     assert framing == b"\x00\x00\x00\x00\x0b"
-    assert body == b"\x48" + str(UUID(int=1)).encode() + b"\x04a2" + b"\x04" + b"\x0a" + b"\x01"
+    assert body == b"\x48" + str(UUID(int=1)).encode() + b"\x04a2" + b"\x04" + b"\x0a" + b"\x01" + b"\x00"

@@ -146,6 +146,7 @@ class ReceiptCode(StrEnum):
     REVISION_CONFLICT = "REVISION_CONFLICT"
     UNDECODABLE = "UNDECODABLE"
     TOO_MUCH_BAD_INPUT = "TOO_MUCH_BAD_INPUT"
+    ERASED = "ERASED"
 
 
 class OverlapKind(StrEnum):

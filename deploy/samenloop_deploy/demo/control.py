@@ -1,0 +1,138 @@
+"""The demo's own window on its world: what is true, and a hand on time. No partner system has such a thing.
+
+GET  /health                                        {"status": "ok", "now": ...}
+GET  /figures?on=D                                  counts only
+GET  /truth?on=D&toestemming=ja,niet_gevraagd       counts, every case, every true overlap
+POST /advance?days=N | /play?changes=N | /extract   time passes; changes happen now; a night's extracts are written
+POST /faults?partner=gws&kind=partial&municipality=0664&module=JW&times=1
+POST /faults?partner=regas&status=503&times=2
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from .cases import SHARED, Case, Consent, Service, TrueOverlap
+from .partners.gws import MODULES, MUNICIPALITIES, DropFolder, Fault
+from .partners.regas import Regas, Request, Response, instant_text
+from .world import World
+
+MOST_DAYS: Final = 3700
+MOST_CHANGES: Final = 100_000
+
+
+class Control:
+    """Answers the control requests; the caller serialises it with everything else that touches the world."""
+
+    def __init__(self, world: World, regas: Regas, drop: DropFolder) -> None:
+        self._world, self._regas, self._drop = world, regas, drop
+
+    def handle(self, request: Request) -> Response:
+        asked = {name: values[0] for name, values in parse_qs(request.query).items()}
+        try:
+            match request.method, request.path:
+                case "GET", "/health":
+                    return Response(200, {"status": "ok", "now": instant_text(self._world.now)})
+                case "GET", "/figures":
+                    return Response(200, figures(self._world, *_which(self._world, asked)))
+                case "GET", "/truth":
+                    return Response(200, truth(self._world, *_which(self._world, asked)))
+                case "POST", "/advance":
+                    self._world.advance_days(_count(asked, "days", MOST_DAYS))
+                case "POST", "/play":
+                    self._world.play(_count(asked, "changes", MOST_CHANGES))
+                case "POST", "/extract":
+                    return Response(
+                        200, {"files": [path.name for path in self._drop.write(self._drop.prepare(self._world))]}
+                    )
+                case "POST", "/faults":
+                    self._plan_fault(asked)
+                case _:
+                    return Response(404, {"title": "unknown path", "status": 404})
+        except (ValueError, KeyError) as error:
+            return Response(400, {"title": f"wrong or missing parameter: {error}", "status": 400})
+        return Response(200, figures(self._world, self._world.today, SHARED))
+
+    def _plan_fault(self, asked: dict[str, str]) -> None:
+        times = _count(asked, "times", 1000)
+        if asked["partner"] == "regas":
+            self._regas.fail_next(int(asked["status"]), times)
+            return
+        code, module = asked["municipality"], Service(asked["module"])
+        if code not in {municipality.code for municipality in MUNICIPALITIES} or module not in MODULES:
+            raise ValueError(f"{code} {module}")
+        self._drop.plan_fault(code, module, Fault(asked["kind"]), times)
+
+
+def figures(world: World, on: date, consents: frozenset[Consent]) -> dict[str, Any]:
+    """Counts of the day: no case, no person."""
+    overlaps = world.true_overlaps(on, consents)
+    return {
+        "seed": world.seed,
+        "scale": world.scale,
+        "now": instant_text(world.now),
+        "on": on.isoformat(),
+        "person_count": len(world.persons),
+        "client_count": len(world.clients),
+        "case_count": len(world.cases),
+        "in_care": world.in_care(on),
+        "overlap_count": len(overlaps),
+        "overlaps_by_area": dict(sorted(Counter(overlap.area for overlap in overlaps).items())),
+        "changes": dict(sorted(world.changes.items())),
+    }
+
+
+def truth(world: World, on: date, consents: frozenset[Consent]) -> dict[str, Any]:
+    """Everything a judge of the hub's answer needs: the person behind each case and client, and the overlaps of the day."""
+    return {
+        **figures(world, on, consents),
+        "cases": [_case(world, world.cases[key], on) for key in sorted(world.cases)],
+        "overlaps": [_overlap(overlap) for overlap in world.true_overlaps(on, consents)],
+    }
+
+
+def _case(world: World, case: Case, on: date) -> dict[str, Any]:
+    return {
+        "source": case.source,
+        "area": case.area,
+        "organisation": case.organisation,
+        "party": case.party,
+        "case": case.number,
+        "client": case.client,
+        "person": case.person,
+        "family": world.persons[case.person].family,
+        "service": case.service.value,
+        "state": case.state.value,
+        "starts_on": case.starts_on.isoformat() if case.starts_on else None,
+        "ends_on": case.ends_on.isoformat() if case.ends_on else None,
+        "vanished_on": case.vanished_on.isoformat() if case.vanished_on else None,
+        "consent": case.consent.value,
+        "changed_at": instant_text(case.changed_at),
+        "involved": case.involved(on),
+    }
+
+
+def _overlap(overlap: TrueOverlap) -> dict[str, Any]:
+    return {
+        "area": overlap.area,
+        "person": overlap.person,
+        "parties": list(overlap.parties),
+        "cases": [list(key) for key in overlap.cases],
+    }
+
+
+def _which(world: World, asked: dict[str, str]) -> tuple[date, frozenset[Consent]]:
+    on = date.fromisoformat(asked["on"]) if "on" in asked else world.today
+    if "toestemming" not in asked:
+        return on, SHARED
+    return on, frozenset({Consent.NOT_NEEDED, *(Consent(word) for word in asked["toestemming"].split(","))})
+
+
+def _count(asked: dict[str, str], name: str, most: int) -> int:
+    number = int(asked.get(name, "1"))
+    if not 0 <= number <= most:
+        raise ValueError(f"{name}={number}")
+    return number

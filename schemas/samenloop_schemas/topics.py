@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 
@@ -10,6 +11,11 @@ class Topics:
     """Topic names under one prefix. The number of partitions is fixed for the life of a prefix."""
 
     prefix: str = ""
+
+    @classmethod
+    def from_environment(cls) -> Topics:
+        """The names under ``SAMENLOOP_TOPIC_PREFIX``; production has none."""
+        return cls(os.environ.get("SAMENLOOP_TOPIC_PREFIX", ""))
 
     def inbox(self, partner: str) -> str:
         return f"{self.prefix}in.{partner}"

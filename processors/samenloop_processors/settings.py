@@ -42,8 +42,6 @@ class HubSettings(BaseSettings):
     """Port on loopback for /metrics, /livez and /readyz; 0 picks a free one."""
     instance: str | None = None
     """Static membership: one id per worker slot that comes back. None = dynamic member."""
-    parent_fd: int | None = None
-    """A pipe that the supervisor holds open: the process ends when it closes."""
     state_dir: Path | None = None
     """Where Faust may put its (empty) data directory; None = a temporary directory."""
 

@@ -40,8 +40,8 @@ class Outgoing:
     partition: int
     seq: int
     topic: str
-    key: bytes
-    value: bytes
+    key: bytes | None
+    value: bytes | None
     headers: Headers
 
 
@@ -68,7 +68,7 @@ class QuarantineReason(StrEnum):
 class BadRecord(Exception):
     """This record is bad and stays bad: raised by `Stage.decode`, never retried, goes to quarantine.
 
-    `partner`: whose data it is, when the topic does not tell (the engine knows it for `in.<partner>`; else "hub").
+    `partner`: whose data it is, for the metric, when the topic does not tell (the engine knows it for `in.<partner>`).
     """
 
     def __init__(self, code: QuarantineReason, partner: str | None = None) -> None:
@@ -150,8 +150,6 @@ class Stage(Protocol):
     """Full names of all topics it may send to, quarantine topics excepted. Checked at the start."""
     ddl: str
     """`CREATE TABLE IF NOT EXISTS ...`, run at each start in the stage's own schema. Text to sort by: `COLLATE "C"`."""
-    readers: tuple[str, ...] = ()
-    """Database roles that get USAGE on the schema and SELECT on its tables."""
     rebuildable: bool = True
     """False if its inputs do not hold everything its state was made of (intake)."""
 

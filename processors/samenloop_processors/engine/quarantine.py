@@ -1,0 +1,38 @@
+"""How a bad record is set apart: its bytes as they came, still sealed, and headers that say where and why.
+
+Header names follow KIP-1034 (Kafka Streams); its message and stack trace stay empty, because they may quote data.
+"""
+
+from __future__ import annotations
+
+from samenloop_processors.engine.api import Headers, Incoming, QuarantineReason
+
+PREFIX = "__streams.errors."
+REASON = "samenloop-reason"
+ATTEMPTS = "samenloop-attempts"
+NO_PARTNER = "hub"
+"""Partner label of what no partner's topic brought: topic `quarantine.hub`."""
+
+
+def headers_of(record: Incoming, code: QuarantineReason, attempts: int = 1) -> Headers:
+    """The record's own headers without those of an earlier quarantine, then the six of KIP-1034 and two of ours."""
+    kept = tuple(h for h in record.headers if not h[0].startswith(PREFIX) and h[0] not in (REASON, ATTEMPTS))
+    own = {
+        PREFIX + "exception": "BadRecord",
+        PREFIX + "stacktrace": "",
+        PREFIX + "message": "",
+        PREFIX + "topic": record.topic,
+        PREFIX + "partition": str(record.partition),
+        PREFIX + "offset": str(record.offset),
+        REASON: code.value,
+        ATTEMPTS: str(attempts),
+    }
+    return kept + tuple((name, value.encode()) for name, value in own.items())
+
+
+def attempts_of(record: Incoming) -> int:
+    """How often this record was tried before, counting this time: a retried record brings its count along."""
+    for name, value in record.headers:
+        if name == ATTEMPTS and value.isdigit():
+            return int(value) + 1
+    return 1

@@ -1,0 +1,1 @@
+"""Who is involved at the same time: overlap cases, their notices and their clocks."""

@@ -130,7 +130,7 @@ def _couple(
     household_id, family = registry.group(), registry.group()
     born = _born(rng, registry.today, youngest, oldest)
     wife = _adult(rng, registry, origin, "V", born, home, household_id, family)
-    his_birth = min(born - timedelta(days=int(rng.gauss(700, 1100))), _years_before(registry.today, 20))
+    his_birth = _his_birth(rng, born)
     husband = _adult(rng, registry, other_origin, "M", his_birth, home, household_id, family)
     landline = pick_landline(rng, home.dialling_code) if rng.random() < (0.8 if oldest > 55 else 0.35) else None
     wife, husband = (_settle(registry, replace(each, landline=landline)) for each in (wife, husband))
@@ -139,8 +139,9 @@ def _couple(
     return wife, husband, origin
 
 
-def _years_before(day: date, years: int) -> date:
-    return day - timedelta(days=round(years * 365.25))
+def _his_birth(rng: Random, hers: date) -> date:
+    """Two years before hers on average, at most two after: fathers of her children are grown men."""
+    return hers - timedelta(days=max(-730, int(rng.gauss(700, 1100))))
 
 
 def _children(
@@ -255,7 +256,7 @@ def _parent_alone(rng: Random, registry: Registry, municipality: Municipality) -
     mother = _adult(rng, registry, origin, "V", born, home, household_id, family)
     father = None
     if rng.random() < 0.5:
-        his_birth = min(born - timedelta(days=int(rng.gauss(700, 1100))), _years_before(registry.today, 20))
+        his_birth = _his_birth(rng, born)
         elsewhere = pick_address(rng, municipality)
         father = _adult(rng, registry, origin, "M", his_birth, elsewhere, registry.group(), family)
     surname = father.surname if father else pick_surname(rng, origin) if rng.random() < 0.6 else mother.surname

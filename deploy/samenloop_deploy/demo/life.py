@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from .beginning import new_case, pick_service
+from .beginning import new_case, organisation_for, pick_service
 from .cases import REGAS_SERVICES, Case, Consent, Service, State
 from .people import Address, Person, pick_address, pick_municipality, weighted
 from .places import AREAS, area_of
@@ -87,9 +87,14 @@ def _ended(world: World) -> bool:
 
 
 def _reopened(world: World) -> bool:
-    """An end of the past weeks is taken back."""
+    """An end of the past weeks is taken back, if the person still lives where the organisation works."""
     recent = world.today - timedelta(days=60)
-    case = _find(world, lambda case: case.state is State.ENDED and case.ends_on is not None and case.ends_on >= recent)
+
+    def fits(case: Case) -> bool:
+        late = case.state is State.ENDED and case.ends_on is not None and case.ends_on >= recent
+        return late and organisation_for(world.persons[case.person], case.service) == case.organisation
+
+    case = _find(world, fits)
     if case is None:
         return False
     world.put(replace(case, state=State.ACTIVE, ends_on=None))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
+from functools import cache
 from random import Random
 from typing import Final, Literal, TypeVar
 
@@ -20,10 +21,11 @@ FIRST_TEST_BSN: Final = 999900006
 LAST_TEST_BSN: Final = 999999990
 
 
-def valid_test_bsns() -> list[str]:
+@cache
+def valid_test_bsns() -> tuple[str, ...]:
     """Every number of the published test range that passes the eleven-test, ascending (about 9,100)."""
     candidates = (str(number) for number in range(FIRST_TEST_BSN, LAST_TEST_BSN + 1))
-    return [bsn for bsn in candidates if passes_eleven_test(bsn)]
+    return tuple(bsn for bsn in candidates if passes_eleven_test(bsn))
 
 
 class NameUsage(IntEnum):

@@ -59,7 +59,7 @@ def build_population(seed: int, people: int, today: date, progress: Progress | N
 
 def _with_bsns(seed: int, registry: Registry) -> list[Person]:
     rng = Random(f"bsn:{seed}")
-    numbers = valid_test_bsns()
+    numbers = list(valid_test_bsns())
     rng.shuffle(numbers)
     chance = min(WITH_BSN, len(numbers) / len(registry.persons))
     return [

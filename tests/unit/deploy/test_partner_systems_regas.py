@@ -43,7 +43,7 @@ class Caller:
         form = {"grant_type": "client_credentials", "client_id": right.client_id, "client_secret": right.client_secret}
         answer = self.post(form)
         self.token = answer.body.get("access_token", "") if answer.status == 200 else ""
-        return answer.status
+        return int(answer.status)
 
     def post(self, form: dict[str, str], headers: dict[str, str] | None = None) -> Any:
         path = f"/{self.organisation}/oauth/token"

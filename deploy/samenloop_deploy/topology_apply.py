@@ -126,9 +126,10 @@ def _correct_configs(topics: list[DesiredTopic], admin: KafkaAdminClient) -> lis
     }
     corrections = {name: configs for name, configs in corrections.items() if configs}
     if corrections:
-        admin.alter_configs(
-            [ConfigResource(ConfigResourceType.TOPIC, name, configs) for name, configs in corrections.items()]
-        )
+        wanted = [ConfigResource(ConfigResourceType.TOPIC, name, configs) for name, configs in corrections.items()]
+        answers: dict[str, str] = admin.alter_configs(wanted)["topic"]
+        if refused := {name: answer for name, answer in answers.items() if answer != "OK"}:
+            raise KafkaError(f"the broker refused settings: {refused}")
     return [Change("config", "changed", f"{name} {key}") for name, configs in corrections.items() for key in configs]
 
 

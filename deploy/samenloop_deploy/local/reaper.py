@@ -34,7 +34,8 @@ def is_alive(pid: int) -> bool:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
             return stat.read().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
-        return os.path.exists(f"/proc/{pid}") if os.path.exists("/proc/self") else True
+        # Gone in between, or a system without /proc: the next look tells.
+        return True
 
 
 def send(pid: int, number: int) -> None:
@@ -55,6 +56,10 @@ def stop(processes: list[tuple[int, int, float]]) -> None:
                 send(pid, signal.SIGKILL)
         if waiting:
             time.sleep(0.02)
+    for pid, _, _ in processes:
+        # What it started itself in its session.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The first day: who is in care, with whom, since when. Most have one party, about one in four two or more.
+"""The first day: who is in care, with whom, since when. Most have one party, less than one in four two or more.
 
 A fifth of the people of the Bevelanden come from families that Goes (Jeugd) and the social workers of SMWO share, because
 that is where the hub's question comes from: the youth worker with the child, the social worker with the parent, or with both.
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 from .cases import REGAS_SERVICES, Case, Consent, Service, State
 from .people import Person, weighted
 from .places import AREAS, Area, area_of
-from .population import Progress
+from .population import PROGRESS_STEP, Progress
 
 if TYPE_CHECKING:
     from .world import World
 
 SHARED_FAMILIES_IN: Final = "0664"
-PARTIES: Final = ((1, 72.0), (2, 23.0), (3, 5.0))
+PARTIES: Final = ((1, 76.0), (2, 20.0), (3, 4.0))
 FORMER_CLIENTS: Final = 0.22
 
 _SERVICES: Final = (  # (up to this age, what somebody of that age has)
@@ -110,7 +110,7 @@ def settle_first_cases(world: World, progress: Progress | None) -> None:
                 break
             if resident not in in_care and _enter_care(world, world.persons[resident], lay):
                 in_care.add(resident)
-                if progress and len(in_care) % 1000 == 0:
+                if progress and len(in_care) % PROGRESS_STEP == 0:
                     progress(f"in care in {area.area}", len(in_care), target)
         _former_clients(world, area, residents, in_care, lay)
     for entries in world.log.values():

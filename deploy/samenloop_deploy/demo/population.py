@@ -17,6 +17,7 @@ from .places import AREAS
 
 Progress = Callable[[str, int, int], None]  # what is being made, how many are there, how many there will be
 
+PROGRESS_STEP: Final = 5000
 WITH_BSN: Final = 0.965  # the rest has none: just arrived, or never registered
 
 
@@ -44,12 +45,14 @@ def build_population(seed: int, people: int, today: date, progress: Progress | N
     registry = Registry(today)
     of_area: dict[str, tuple[str, ...]] = {}
     shares = sum(area.share for area in AREAS)
+    told = 0
     for area in AREAS:
         rng = Random(f"population:{seed}:{area.area}")
         first = len(registry.persons)
         municipality = partial(pick_municipality, rng, area)
         for made in households(rng, registry, municipality, people * area.share // shares):
-            if progress and made % 1000 < 3:
+            if progress and made // PROGRESS_STEP > told:
+                told = made // PROGRESS_STEP
                 progress("people", made, people)
         of_area[area.area] = tuple(person.person for person in registry.persons[first:])
     return Population(

@@ -167,11 +167,14 @@ class Stage(Protocol):
 
     def paused(self, tx: Tx, notice: PauseNotice) -> None:
         """Hook, in the transaction that pauses a partner's topic: tell the partner on its receipts."""
+        return
 
     def restate(self, topic: str, value: bytes, version: int) -> bytes:
         """For a rebuild: the same statement under another `subject_version`."""
-        raise NotImplementedError(f"stage {self.name} publishes states and must say how to renumber them")
+        reason = f"stage {self.name} publishes states and must say how to renumber them"
+        raise NotImplementedError(reason)  # in two lines: mypy takes the short form for an abstract method
 
     def emptied(self, topic: str, area: str, subject: str) -> tuple[Body, bytes] | None:
         """For a rebuild: (body, content) that states a subject as empty, or None if nothing need be said."""
-        raise NotImplementedError(f"stage {self.name} publishes states and must say how to empty them")
+        reason = f"stage {self.name} publishes states and must say how to empty them"
+        raise NotImplementedError(reason)

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from conftest import Wire
 
 from samenloop_deploy.local import Databases, LocalStack
@@ -173,3 +174,10 @@ class Rig:
             if worker.process.poll() is None:
                 worker.signal(signal.SIGCONT)
                 worker.kill()
+
+
+@pytest.fixture
+def rig(stack: LocalStack, databases: Databases, topics: Topics, wire: Wire, tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(stack, databases, topics, wire, tmp_path)
+    yield made
+    made.close()

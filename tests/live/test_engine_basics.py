@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from conftest import Wire
 from engine_rig import Rig
 
-from samenloop_deploy.local import Databases, LocalStack
-from samenloop_schemas.topics import Topics
-
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture
-def rig(stack: LocalStack, databases: Databases, topics: Topics, wire: Wire, tmp_path: Path) -> Iterator[Rig]:
-    rig = Rig(stack, databases, topics, wire, tmp_path)
-    yield rig
-    rig.close()
+pytest_plugins = ("engine_rig",)
 
 
 def test_each_record_has_its_effect_once_and_goes_out(rig: Rig) -> None:

@@ -1,0 +1,1 @@
+"""Intake: may this be here, is it valid, and whose is it?"""

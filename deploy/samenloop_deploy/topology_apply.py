@@ -68,7 +68,7 @@ def apply(
         *_apply_quotas(plan, admin),
     ]
     changes += _apply_topics(plan, admin)
-    _await_acls(plan, admin)
+    _await_acls(plan, admin, prune)
     return changes
 
 
@@ -181,10 +181,10 @@ def _present_acls(plan: Plan, admin: KafkaAdminClient) -> set[DesiredAcl]:
     }
 
 
-def _await_acls(plan: Plan, admin: KafkaAdminClient) -> None:
+def _await_acls(plan: Plan, admin: KafkaAdminClient, prune: bool) -> None:
     """The controller confirms a right before the broker applies it: return when the plan's principals can start."""
-    deadline = time.monotonic() + _SETTLED_WITHIN
-    while not set(plan.acls) <= _present_acls(plan, admin):
+    wanted, deadline = set(plan.acls), time.monotonic() + _SETTLED_WITHIN
+    while not wanted <= (found := _present_acls(plan, admin)) or (prune and found != wanted):
         if time.monotonic() > deadline:
             raise KafkaTimeoutError(f"rights did not reach the broker within {_SETTLED_WITHIN:.0f} s")
         time.sleep(0.01)

@@ -52,6 +52,7 @@ class LocalStack:
         self.timings = {}
         self._progress = progress
         self._fresh = directory is None
+        self._stopped = False
         clear_leftovers()
         if directory is None:
             self.directory = fresh_directory()
@@ -148,15 +149,21 @@ class LocalStack:
         server.start(self.supervisor)
 
     def stop(self) -> None:
-        """Stop all children, room by room, and remove what belongs to this run only."""
-        if self._given_database and hasattr(self, "databases"):
-            self.databases.drop()
-            drop_roles(self.databases.server, self.databases.logins)
-        self.supervisor.stop_all()
-        if self._fresh:
-            shutil.rmtree(self.directory, ignore_errors=True)
-        else:
-            release(self.directory)
+        """Stop all children, room by room, and remove what belongs to this run only. A second call does nothing."""
+        if self._stopped:
+            return
+        self._stopped = True
+        try:
+            if self._given_database and hasattr(self, "databases"):
+                self.supervisor.stop_working()
+                self.databases.drop()
+                drop_roles(self.databases.server, self.databases.logins)
+        finally:
+            self.supervisor.stop_all()
+            if self._fresh:
+                shutil.rmtree(self.directory, ignore_errors=True)
+            else:
+                release(self.directory)
 
     def _start_kafka(self) -> None:
         began = time.monotonic()
@@ -230,7 +237,7 @@ def _own(part: _Server | None) -> _Server:
 def _given_access(bootstrap: str) -> KafkaAccess:
     """The administrator's access to a broker that is not ours: the rest is in the environment."""
     try:
-        return KafkaAccess.model_validate({"bootstrap": bootstrap, **_kafka_environment()})
+        return KafkaAccess.model_validate(_kafka_environment() | {"bootstrap": bootstrap})
     except ValidationError as problem:
         missing = ", ".join(f"SAMENLOOP_KAFKA_{error['loc'][0]}".upper() for error in problem.errors())
         raise LocalStackError(

@@ -127,10 +127,13 @@ class Supervisor:
         """End these in an orderly way, together, and wait until they are gone."""
         self._stop(list(names))
 
+    def stop_working(self) -> None:
+        """End all but Kafka and PostgreSQL, room by room."""
+        self._clear(Room.PARTNER_SYSTEM)
+
     def stop_all(self) -> None:
         """End everything, room by room. The supervisor cannot be used afterwards."""
-        while rooms := self._occupied_rooms():
-            self._stop(rooms[0])
+        self._clear(Room.POSTGRES)
         with self._lock:
             self._reaper.bye()
             for fd in (self._read_end, self._write_end):
@@ -148,10 +151,11 @@ class Supervisor:
             for number, handler in former.items():
                 signal.signal(number, handler)
 
-    def _occupied_rooms(self) -> list[list[str]]:
-        with self._lock:
-            living = [running.child for running in self._children.values() if not running.ended.is_set()]
-        return [[child.name for child in living if child.room == room] for room in sorted({c.room for c in living})]
+    def _clear(self, last: Room) -> None:
+        for room in (room for room in Room if room <= last):
+            with self._lock:
+                children = list(self._children.values())
+            self._stop([r.child.name for r in children if r.child.room == room and not r.ended.is_set()])
 
     def _stop(self, names: Sequence[str], number: signal.Signals | None = None) -> None:
         with self._lock:

@@ -1,0 +1,261 @@
+"""What the command line calls: load a configuration, check it, run a connector, ask how it stands."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from samenloop_connectors.backoffice.config import BackofficeConfig
+from samenloop_connectors.backoffice.connector import BackofficeConnector
+from samenloop_connectors.sdk.config import EdgeSettings, problems_of, read_yaml
+from samenloop_connectors.sdk.connector import Connector
+from samenloop_connectors.sdk.errors import ConfigurationError, TransientError
+from samenloop_connectors.sdk.inbox import Listener
+from samenloop_connectors.sdk.runner import Runner, Taken
+from samenloop_connectors.sdk.state import DDL, State
+from samenloop_connectors.sdk.status import ConnectorStatus, OwnNotice, own_notices, status
+from samenloop_connectors.smwo.config import SmwoConfig
+from samenloop_connectors.smwo.connector import SmwoConnector
+from samenloop_producers.broker import open_consumer
+from samenloop_producers.keys import EdgeKeys
+from samenloop_producers.metrics import EdgeMetrics
+from samenloop_producers.outbox import EdgeStore, only_one
+from samenloop_producers.sender import Sender
+from samenloop_producers.statement import StatementMaker
+from samenloop_schemas import sealing
+from samenloop_schemas.headers import source_urn
+from samenloop_schemas.kafka_access import KafkaAccess
+from samenloop_schemas.topics import Topics
+
+log = logging.getLogger(__name__)
+Config = SmwoConfig | BackofficeConfig
+_CONFIGS: Mapping[str, type[Config]] = {"smwo": SmwoConfig, "backoffice": BackofficeConfig}
+_LONGEST_PAUSE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that was checked in whole; nothing has been opened yet."""
+
+    config: Config
+    edge: EdgeSettings
+    kafka: KafkaAccess
+
+    @property
+    def topics(self) -> Topics:
+        return Topics(self.edge.topic_prefix)
+
+    @property
+    def keys(self) -> EdgeKeys:
+        return EdgeKeys(self.edge.edge_secret_bytes)
+
+
+def load(source: Path | Mapping[str, Any]) -> Loaded:
+    """A YAML file (or its content) with the environment. Raises ConfigurationError with every problem at once."""
+    content = read_yaml(source) if isinstance(source, Path) else dict(source)
+    problems: list[str] = []
+    model = _CONFIGS.get(str(content.get("connector")))
+    config, edge, kafka = None, None, None
+    if model is None:
+        problems.append(f"connector: must be one of {', '.join(sorted(_CONFIGS))}")
+    else:
+        try:
+            config = model.model_validate(content)
+        except ValidationError as error:
+            problems += problems_of(error)
+    try:
+        edge = EdgeSettings()  # type: ignore[call-arg]  # read from the environment
+    except ValidationError as error:
+        problems += problems_of(error, "SAMENLOOP_")
+    try:
+        kafka = KafkaAccess()  # type: ignore[call-arg]
+    except ValidationError as error:
+        problems += problems_of(error, "SAMENLOOP_KAFKA_")
+    if config is None or edge is None or kafka is None:
+        raise ConfigurationError("the configuration cannot be used:", problems)
+    return Loaded(config, edge, kafka)
+
+
+def check(loaded: Loaded) -> list[str]:
+    """Reach and log in to source and broker, and read no data; a line per thing that is well. Raises ConfigurationError
+    (with all of the problems) or TransientError."""
+    lines: list[str] = []
+    problems: list[ConfigurationError | TransientError] = []
+    connector = make_connector(loaded.config)
+    for step in (connector.check, lambda: _check_broker(loaded)):
+        try:
+            lines += step()
+        except (ConfigurationError, TransientError) as error:
+            problems.append(error)
+    _close(connector)
+    if any(isinstance(problem, ConfigurationError) for problem in problems):
+        raise ConfigurationError("the check found problems:", [str(problem) for problem in problems])
+    if problems:
+        raise TransientError("; ".join(map(str, problems)))
+    return lines
+
+
+def run_connector(
+    loaded: Loaded,
+    stop: threading.Event | None = None,
+    *,
+    once: bool = False,
+    on_round: Callable[[Taken], None] = lambda taken: None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Taken:
+    """Run until `stop` is set, or with `once` until the source is read once and everything is sent.
+
+    Returns what the last round took. Raises ConfigurationError (also when another process holds the state), and with `once`
+    also TransientError when the broker did not take everything.
+    """
+    stop = stop or threading.Event()
+    config, topics = loaded.config, loaded.topics
+    with only_one(config.state_dir), _open_state(loaded) as state:
+        metrics = EdgeMetrics(config.partner)
+        metrics.watch(state.store.outbox_state())
+        connector = make_connector(config, stop, now)
+        runner = Runner(
+            connector,
+            state,
+            loaded.keys,
+            StatementMaker(loaded.keys, sealing.public_key(loaded.edge.hub_key_bytes), connector.source_system),
+            metrics,
+            inbox=topics.inbox(config.partner),
+            source=source_urn(config.oin, connector.source_system),
+            confirm_days=config.confirm_days,
+            now=now,
+        )
+        sender = Sender(loaded.kafka, state.store, metrics)
+        try:
+            if once:
+                taken = runner.round(stop.is_set)
+                on_round(taken)
+                while sender.send_waiting():
+                    pass
+                return taken
+            return _stay(loaded, stop, runner, sender, state, metrics, on_round)
+        finally:
+            sender.close()
+            _close(connector)
+
+
+def connector_status(loaded: Loaded) -> ConnectorStatus:
+    """How the connector stands; may be asked while it runs. Raises ConfigurationError when it never ran here."""
+    with _open_state(loaded, must_exist=True) as state:
+        return status(state, loaded.config.partner)
+
+
+def notices(loaded: Loaded) -> list[OwnNotice]:
+    """What the hub told, with the partner's own case numbers."""
+    with _open_state(loaded, must_exist=True) as state:
+        return own_notices(state)
+
+
+def make_connector(
+    config: Config, stop: threading.Event | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Connector:
+    if isinstance(config, SmwoConfig):
+        return SmwoConnector(config, now, (stop or threading.Event()).wait)
+    return BackofficeConnector(config)
+
+
+def _stay(
+    loaded: Loaded,
+    stop: threading.Event,
+    runner: Runner,
+    sender: Sender,
+    state: State,
+    metrics: EdgeMetrics,
+    on_round: Callable[[Taken], None],
+) -> Taken:
+    listener = Listener(loaded.kafka, state, loaded.topics, loaded.config.partner)
+    crashed: list[BaseException] = []
+
+    def guarded(work: Callable[[threading.Event], None]) -> Callable[[], None]:
+        def body() -> None:
+            try:
+                work(stop)
+            except BaseException as error:
+                crashed.append(error)
+                stop.set()
+
+        return body
+
+    threads = [
+        threading.Thread(target=guarded(sender.run), name="sender"),
+        threading.Thread(target=guarded(listener.run), name="listener"),
+    ]
+    server: Any = None
+    if loaded.edge.metrics_port is not None:
+        port, server = metrics.serve(loaded.edge.metrics_port)
+        log.info("metrics on port %s", port)
+    for thread in threads:
+        thread.start()
+    taken, pause = Taken(), 1.0
+    try:
+        while not stop.is_set():
+            taken = runner.round(stop.is_set)
+            on_round(taken)
+            retry = [failed.error for failed in taken.failed if isinstance(failed.error, TransientError)]
+            wait = loaded.config.poll_seconds
+            if retry:
+                asked = max((error.retry_after or 0.0 for error in retry), default=0.0)
+                wait = max(asked, min(pause, wait))
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                pause = 1.0
+            stop.wait(wait)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        if server is not None:
+            server.shutdown()
+            server.server_close()
+    if crashed:
+        raise crashed[0]
+    return taken
+
+
+@contextmanager
+def _open_state(loaded: Loaded, must_exist: bool = False) -> Iterator[State]:
+    if must_exist and not (loaded.config.state_dir / "edge.sqlite").exists():
+        raise ConfigurationError(f"{loaded.config.state_dir} holds no state: this connector has not run here yet")
+    try:
+        store = EdgeStore(loaded.config.state_dir, DDL)
+    except OSError as error:
+        raise ConfigurationError(f"state_dir {loaded.config.state_dir} cannot be used: {error.strerror}") from None
+    try:
+        yield State(store, loaded.keys)
+    finally:
+        store.close()
+
+
+def _check_broker(loaded: Loaded) -> list[str]:
+    topics, partner = loaded.topics, loaded.config.partner
+    consumer = open_consumer(loaded.kafka)
+    try:
+        names = (topics.inbox(partner), topics.receipts(partner), topics.notices(partner))
+        missing = [name for name in names if not consumer.partitions_for_topic(name)]
+    finally:
+        consumer.close()
+    if missing:
+        raise ConfigurationError(
+            f"user {loaded.kafka.username!r} sees no topic {', '.join(missing)}: check SAMENLOOP_TOPIC_PREFIX, or ask the "
+            "hub's operators to apply the topology"
+        )
+    return [f"broker: {loaded.kafka.bootstrap} lets {loaded.kafka.username!r} in, and shows {len(names)} topics"]
+
+
+def _close(connector: Connector) -> None:
+    close = getattr(connector, "close", None)
+    if close is not None:
+        close()

@@ -1,0 +1,1 @@
+"""What every connector shares: configuration, errors, history of a case, state, runner, status."""

@@ -1,0 +1,96 @@
+"""What the author of a connector writes: how to read a source, and what a row or record of it means.
+
+Ids, sealing, history, state, retries, quarantine and sending belong to the runner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from samenloop_connectors.sdk.errors import EdgeError
+from samenloop_producers.statement import CaseReport
+
+Payload = Mapping[str, Any]
+"""A row or record of the source as it came, in what JSON can hold."""
+Cursor = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One row or record as a reading showed it. `version` is the source's own version in microseconds since 1970."""
+
+    organisation: str
+    case_number: str
+    version: int
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A row or record that cannot be read. `place` tells an operator where to look and names nobody. With a case number the
+    case counts as seen."""
+
+    place: str
+    code: str
+    field: str = ""
+    organisation: str = ""
+    case_number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One look at a source: a page of a poll, or a whole extract. Never shows a case twice.
+
+    `at` is the instant of the look in microseconds; it orders readings of a stream and differs between them. `complete`: what
+    it does not show is not there. `cursor` is saved together with the last of the items; `done` is called after that.
+    """
+
+    stream: str
+    at: int
+    complete: bool
+    items: Iterable[Item | Unreadable]
+    cursor: Cursor | None = None
+    digest: str = ""
+    last: bool = True
+    done: Callable[[], None] = field(default=lambda: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A stream that could not be read now; the others go on."""
+
+    stream: str
+    error: EdgeError
+
+
+class Known(Protocol):
+    """What a connector may ask of its state."""
+
+    def cursor(self, stream: str) -> Cursor | None: ...
+
+    def readings(self, stream: str) -> Mapping[int, str]:
+        """The readings of a stream that were taken in whole, with their digests."""
+        ...
+
+
+class Connector(Protocol):
+    """One kind of source, configured. Both methods that touch the source raise ConfigurationError or TransientError."""
+
+    source_system: str
+
+    def check(self) -> list[str]:
+        """Reach and log in to every source, read no data; a line per source."""
+        ...
+
+    def read(self, known: Known) -> Iterator[Reading | Failed]:
+        """Whatever is new at the source. The caller takes each reading in whole before it asks for the next."""
+        ...
+
+    def report(self, organisation: str, case_number: str, payload: Payload) -> CaseReport:
+        """What a row or record says of a case; its version and confirmation are filled in by the runner.
+
+        Pure: the same payload always gives the same report. Raises DataError.
+        """
+        ...

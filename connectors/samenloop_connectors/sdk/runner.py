@@ -1,0 +1,252 @@
+"""Takes readings of a source, keeps what they show of each case, and puts into the outbox what has to be said.
+
+A reading is taken in transactions of some hundred cases: history, last statement and outbox rows change together, and the
+cursor with the last of them. Taking a reading twice, or again after a kill half-way, says nothing new: see `history`.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import islice
+
+from samenloop_connectors.sdk.connector import Connector, Failed, Item, Reading, Unreadable
+from samenloop_connectors.sdk.errors import ConfigurationError, DataError, EdgeError, TransientError
+from samenloop_connectors.sdk.history import UNREAD, Standing, miss, newest, see, standing
+from samenloop_connectors.sdk.state import CaseRecord, State
+from samenloop_producers.keys import EdgeKeys
+from samenloop_producers.metrics import EdgeMetrics
+from samenloop_producers.outbox import Event
+from samenloop_producers.statement import CaseReport, StatementMaker
+from samenloop_schemas import codec, headers, ids
+from samenloop_schemas.codes import EndReason, Status
+from samenloop_schemas.dates import micros
+from samenloop_schemas.records import InvolvementStatement
+from samenloop_schemas.topics import area_key
+
+log = logging.getLogger(__name__)
+_CHUNK = 200
+_NOT_LIVE = (Status.ENDED, Status.RETRACTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one round over the source brought."""
+
+    items: int = 0
+    unreadable: int = 0
+    stated: int = 0
+    failed: tuple[Failed, ...] = ()
+
+
+class Runner:
+    """Everything between a connector and the outbox, for one partner."""
+
+    def __init__(
+        self,
+        connector: Connector,
+        state: State,
+        keys: EdgeKeys,
+        maker: StatementMaker,
+        metrics: EdgeMetrics,
+        *,
+        inbox: str,
+        source: str,
+        confirm_days: int = 90,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._connector = connector
+        self._state = state
+        self._keys = keys
+        self._maker = maker
+        self._metrics = metrics
+        self._inbox = inbox
+        self._source = source
+        self._confirm_days = confirm_days
+        self._now = now
+
+    def round(self, stopped: Callable[[], bool] = lambda: False) -> Taken:
+        """Take whatever is new. A stream that fails is remembered and counted; the others go on."""
+        total = Taken()
+        for found in self._connector.read(self._state):
+            if isinstance(found, Failed):
+                self._fail(found)
+                total = replace(total, failed=(*total.failed, found))
+            else:
+                taken = self.take(found)
+                total = replace(
+                    total,
+                    items=total.items + taken.items,
+                    unreadable=total.unreadable + taken.unreadable,
+                    stated=total.stated + taken.stated,
+                )
+            if stopped():
+                break
+        return total
+
+    def take(self, reading: Reading) -> Taken:
+        """Take one reading in whole."""
+        before = self._state.complete_readings(reading.stream)
+        readings = sorted({*before, reading.at}) if reading.complete else before
+        token = secrets.randbits(62) | 1
+        items = unreadable = stated = 0
+        for chunk in _chunks(reading.items):
+            with self._state.store.transaction() as db:
+                for item in chunk:
+                    items += 1
+                    unreadable += isinstance(item, Unreadable)
+                    stated += self._take_item(db, reading, readings, item, token)
+        if reading.complete:
+            stated += self._sweep(reading, readings, token)
+        with self._state.store.transaction() as db:
+            if reading.digest:
+                self._state.save_reading(db, reading.stream, reading.at, reading.complete, reading.digest)
+            if reading.cursor is not None:
+                self._state.save_cursor(db, reading.stream, reading.cursor)
+            if reading.last:
+                self._state.succeeded(db, reading.stream, time.time())
+        reading.done()
+        self._metrics.items.labels(reading.stream).inc(items)
+        if reading.last:
+            self._metrics.succeeded(reading.stream, time.time())
+        return Taken(items, unreadable, stated)
+
+    def _take_item(
+        self, db: sqlite3.Connection, reading: Reading, readings: list[int], item: Item | Unreadable, token: int
+    ) -> int:
+        if not item.case_number:
+            assert isinstance(item, Unreadable)
+            self._set_aside(db, reading, item, item.place)
+            return 0
+        case_ref = self._maker.case_ref(item.organisation, item.case_number)
+        case = self._state.load(case_ref) or CaseRecord(case_ref, reading.stream, item.organisation, item.case_number)
+        if isinstance(item, Item):
+            try:
+                self._connector.report(item.organisation, item.case_number, item.payload)
+            except DataError as error:
+                item = Unreadable("", error.code, error.field, item.organisation, item.case_number)
+        if isinstance(item, Unreadable):
+            self._set_aside(db, reading, item, case_ref)
+            case.history = see(case.history, readings, reading.at, 0, UNREAD)
+        else:
+            self._state.release(db, reading.stream, case_ref)
+            digest = self._keys.digest(ids.canonical_json(dict(item.payload)).decode())
+            case.history = see(case.history, readings, reading.at, item.version, digest)
+            run = newest(case.history)
+            if run is not None and run.digest == digest:
+                case.payload = item.payload
+        stated = self._say(db, case, readings)
+        self._state.save(db, case, token)
+        return stated
+
+    def _sweep(self, reading: Reading, readings: list[int], token: int) -> int:
+        """The cases that a complete reading did not show."""
+        stated = 0
+        while rows := self._state.unseen(reading.stream, token, _CHUNK):
+            with self._state.store.transaction() as db:
+                for case in rows:
+                    case.history = miss(case.history, readings, reading.at)
+                    stated += self._say(db, case, readings)
+                    self._state.save(db, case, token)
+        return stated
+
+    def _say(self, db: sqlite3.Connection, case: CaseRecord, readings: list[int]) -> int:
+        """Put into the outbox what has to be said of a case now; returns how many statements."""
+        if case.payload is None:
+            return 0
+        try:
+            report = self._connector.report(case.organisation, case.case_number, case.payload)
+        except DataError:
+            return (
+                0  # a newer release reads this row no more: what was said stands until the source says something else
+            )
+        phase = self._keys.phase(case.case_ref, self._confirm_days)
+        live = report.status not in _NOT_LIVE
+        now_holds = standing(case.history, readings, live=live, term_days=self._confirm_days, phase=phase)
+        report = settle(report, now_holds)
+        statement_id = str(self._maker.statement_id(report))
+        if statement_id == case.stated_id or report.revision < case.stated_revision:
+            return 0
+        events = []
+        if case.stated_area not in (None, report.area):
+            events.append(self._event(_moved_away(report, str(case.stated_area))))
+        events.append(self._event(report))
+        self._state.store.put(db, events)
+        case.stated_id, case.stated_revision, case.stated_area = statement_id, report.revision, report.area
+        return len(events)
+
+    def _event(self, report: CaseReport) -> Event:
+        said_at = self._now()
+        statement = self._maker.make(report, said_at)
+        return Event(
+            statement.statement_id,
+            self._inbox,
+            area_key(statement.area),
+            codec.encode(statement),
+            headers.cloud_event(statement.statement_id, InvolvementStatement, self._source, said_at),
+            micros(said_at) // 1000,
+        )
+
+    def _set_aside(self, db: sqlite3.Connection, reading: Reading, item: Unreadable, subject: str) -> None:
+        news = self._state.quarantine(db, reading.stream, subject, item.code, item.field, item.place, time.time())
+        if news:
+            self._metrics.quarantined.labels(item.code).inc()
+            log.warning("%s: set aside (%s %s) %s", reading.stream, item.code, item.field, item.place)
+
+    def _fail(self, failed: Failed) -> None:
+        kind = kind_of(failed.error)
+        self._metrics.source_errors.labels(failed.stream, kind).inc()
+        log.warning("%s cannot be read: %s", failed.stream, failed.error)
+        with self._state.store.transaction() as db:
+            self._state.failed(db, failed.stream, time.time(), f"{kind}: {failed.error}")
+
+
+def settle(report: CaseReport, holds: Standing) -> CaseReport:
+    """The report with its version, and ended when the case is no longer at the source.
+
+    A vanished row says neither why nor when: it counts as ended for an outside reason on the day of the first complete reading
+    without it. What never began by then is taken back instead.
+    """
+    report = replace(report, version=holds.version, absorbed=holds.absorbed, confirmed_on=holds.confirmed_on)
+    if holds.gone_on is None or report.status in _NOT_LIVE:
+        return report
+    if report.status is Status.ANNOUNCED or report.starts_on is None or report.starts_on >= holds.gone_on:
+        return replace(
+            report,
+            status=Status.RETRACTED,
+            ends_on=None,
+            end_reason=EndReason.WRONGLY_MADE,
+            identity=None,
+            relations=(),
+        )
+    ends_on = min(report.ends_on, holds.gone_on) if report.ends_on else holds.gone_on
+    return replace(report, status=Status.ENDED, ends_on=ends_on, end_reason=EndReason.EXTERNAL)
+
+
+def kind_of(error: EdgeError) -> str:
+    if isinstance(error, ConfigurationError):
+        return "configuration"
+    return "transient" if isinstance(error, TransientError) else "data"
+
+
+def _moved_away(report: CaseReport, area: str) -> CaseReport:
+    return replace(
+        report,
+        area=area,
+        absorbed=report.absorbed + 1,
+        status=Status.RETRACTED,
+        end_reason=EndReason.AREA_CHANGED,
+        identity=None,
+        relations=(),
+    )
+
+
+def _chunks(items: Iterable[Item | Unreadable]) -> Iterator[list[Item | Unreadable]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, _CHUNK)):
+        yield chunk

@@ -1,0 +1,178 @@
+"""What a connector remembers: per case its history and what was stated last, cursors, quarantine, receipts and notices.
+
+Case numbers and rows lie encrypted under the edge secret; keys of tables are keyed hashes. Every method that writes takes the
+connection of the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from samenloop_connectors.sdk.connector import Cursor, Payload
+from samenloop_connectors.sdk.errors import ConfigurationError
+from samenloop_connectors.sdk.history import History, Run
+from samenloop_producers.keys import EdgeKeys
+from samenloop_producers.outbox import EdgeStore
+from samenloop_schemas import ids, sealing
+
+DDL = """
+CREATE TABLE IF NOT EXISTS edge_case (
+    case_ref TEXT PRIMARY KEY, stream TEXT NOT NULL, body BLOB NOT NULL, seen_in INTEGER NOT NULL DEFAULT 0,
+    stated_id TEXT, stated_revision INTEGER, stated_area TEXT
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS edge_case_stream ON edge_case (stream, seen_in);
+CREATE TABLE IF NOT EXISTS reading (stream TEXT, at INTEGER, complete INTEGER NOT NULL, digest TEXT NOT NULL,
+    PRIMARY KEY (stream, at)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cursor (stream TEXT PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS feed (stream TEXT PRIMARY KEY, succeeded_at REAL, failed_at REAL, failure TEXT);
+CREATE TABLE IF NOT EXISTS quarantine (stream TEXT, subject TEXT, code TEXT, field TEXT, place TEXT, first_at REAL, last_at REAL,
+    times INTEGER, PRIMARY KEY (stream, subject));
+CREATE TABLE IF NOT EXISTS position (topic TEXT, part INTEGER, next INTEGER NOT NULL, PRIMARY KEY (topic, part));
+CREATE TABLE IF NOT EXISTS outcome (case_ref TEXT PRIMARY KEY, statement_id TEXT, revision INTEGER, kind TEXT, codes TEXT,
+    recorded_ms INTEGER);
+CREATE TABLE IF NOT EXISTS unattached (receipt_id TEXT PRIMARY KEY, kind TEXT, codes TEXT, recorded_ms INTEGER);
+CREATE TABLE IF NOT EXISTS notice (notice_id TEXT PRIMARY KEY, organisation TEXT, party TEXT, case_refs TEXT, case_id TEXT,
+    kind TEXT, change TEXT, deadline TEXT, link TEXT, heard_at REAL);
+CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, body BLOB NOT NULL)
+"""
+_PROBE = "edge secret"
+
+
+@dataclass(slots=True)
+class CaseRecord:
+    """One case as the edge knows it. `payload` is the newest legible row or record."""
+
+    case_ref: str
+    stream: str
+    organisation: str
+    case_number: str
+    history: History = ()
+    payload: Payload | None = None
+    stated_id: str | None = None
+    stated_revision: int = 0
+    stated_area: str | None = None
+
+
+class State:
+    """The connector's tables in an `EdgeStore`. Raises ConfigurationError when the file was made under another edge secret."""
+
+    def __init__(self, store: EdgeStore, keys: EdgeKeys) -> None:
+        self.store = store
+        self._keys = keys
+        with store.transaction() as db:
+            row = db.execute("SELECT body FROM about WHERE name = ?", (_PROBE,)).fetchone()
+            if row is None:
+                db.execute("INSERT INTO about VALUES (?, ?)", (_PROBE, keys.lock(_PROBE, b"ok")))
+            else:
+                self._open(_PROBE, row[0])
+
+    def _open(self, place: str, body: bytes) -> bytes:
+        try:
+            return self._keys.unlock(place, body)
+        except sealing.NotOpened:
+            raise ConfigurationError(
+                f"{self.store.path} was made under another edge secret (SAMENLOOP_EDGE_SECRET), or is damaged"
+            ) from None
+
+    def load(self, case_ref: str) -> CaseRecord | None:
+        row = self.store.connection.execute(
+            "SELECT stream, body, stated_id, stated_revision, stated_area FROM edge_case WHERE case_ref = ?",
+            (case_ref,),
+        ).fetchone()
+        return self._record(case_ref, *row) if row else None
+
+    def _record(
+        self, case_ref: str, stream: str, body: bytes, stated: str | None, revision: int | None, area: str | None
+    ) -> CaseRecord:
+        plain = json.loads(self._open(f"case {case_ref}", body))
+        runs = tuple(Run(*run) for run in plain["runs"])
+        return CaseRecord(
+            case_ref,
+            stream,
+            plain["organisation"],
+            plain["case_number"],
+            runs,
+            plain["payload"],
+            stated,
+            revision or 0,
+            area,
+        )
+
+    def save(self, db: sqlite3.Connection, case: CaseRecord, seen_in: int) -> None:
+        runs = [[run.first, run.last, run.version, run.digest] for run in case.history]
+        plain = {
+            "organisation": case.organisation,
+            "case_number": case.case_number,
+            "runs": runs,
+            "payload": case.payload,
+        }
+        body = self._keys.lock(f"case {case.case_ref}", ids.canonical_json(plain))
+        db.execute(
+            "INSERT OR REPLACE INTO edge_case VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (case.case_ref, case.stream, body, seen_in, case.stated_id, case.stated_revision, case.stated_area),
+        )
+
+    def unseen(self, stream: str, seen_in: int, limit: int) -> list[CaseRecord]:
+        """Cases of a stream that a pass over it has not come upon."""
+        rows = self.store.connection.execute(
+            "SELECT case_ref, stream, body, stated_id, stated_revision, stated_area FROM edge_case "
+            "WHERE stream = ? AND seen_in <> ? LIMIT ?",
+            (stream, seen_in, limit),
+        )
+        return [self._record(*row) for row in rows]
+
+    def case_count(self) -> int:
+        return int(self.store.connection.execute("SELECT count(*) FROM edge_case").fetchone()[0])
+
+    def cursor(self, stream: str) -> Cursor | None:
+        row = self.store.connection.execute("SELECT body FROM cursor WHERE stream = ?", (stream,)).fetchone()
+        return json.loads(self._open(f"cursor {stream}", row[0])) if row else None
+
+    def save_cursor(self, db: sqlite3.Connection, stream: str, cursor: Cursor) -> None:
+        body = self._keys.lock(f"cursor {stream}", ids.canonical_json(dict(cursor)))
+        db.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (stream, body))
+
+    def readings(self, stream: str) -> Mapping[int, str]:
+        rows = self.store.connection.execute("SELECT at, digest FROM reading WHERE stream = ?", (stream,))
+        return dict(rows.fetchall())
+
+    def complete_readings(self, stream: str) -> list[int]:
+        rows = self.store.connection.execute(
+            "SELECT at FROM reading WHERE stream = ? AND complete ORDER BY at", (stream,)
+        )
+        return [row[0] for row in rows]
+
+    def save_reading(self, db: sqlite3.Connection, stream: str, at: int, complete: bool, digest: str) -> None:
+        db.execute("INSERT OR REPLACE INTO reading VALUES (?, ?, ?, ?)", (stream, at, complete, digest))
+
+    def succeeded(self, db: sqlite3.Connection, stream: str, at: float) -> None:
+        db.execute(
+            "INSERT INTO feed VALUES (?, ?, NULL, NULL) ON CONFLICT (stream) DO UPDATE SET succeeded_at = ?, failure = NULL",
+            (stream, at, at),
+        )
+
+    def failed(self, db: sqlite3.Connection, stream: str, at: float, failure: str) -> None:
+        db.execute(
+            "INSERT INTO feed VALUES (?, NULL, ?, ?) ON CONFLICT (stream) DO UPDATE SET failed_at = ?, failure = ?",
+            (stream, at, failure, at, failure),
+        )
+
+    def quarantine(
+        self, db: sqlite3.Connection, stream: str, subject: str, code: str, field: str, place: str, now: float
+    ) -> bool:
+        """Remember that something could not be read; returns whether that is news."""
+        known = db.execute(
+            "SELECT code, field FROM quarantine WHERE stream = ? AND subject = ?", (stream, subject)
+        ).fetchone()
+        db.execute(
+            "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT (stream, subject) DO UPDATE SET "
+            "code = excluded.code, field = excluded.field, place = excluded.place, last_at = excluded.last_at, times = times + 1",
+            (stream, subject, code, field, place, now, now),
+        )
+        return known is None or tuple(known) != (code, field)
+
+    def release(self, db: sqlite3.Connection, stream: str, subject: str) -> None:
+        db.execute("DELETE FROM quarantine WHERE stream = ? AND subject = ?", (stream, subject))

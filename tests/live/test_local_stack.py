@@ -17,7 +17,6 @@ from kafka import KafkaAdminClient
 
 from samenloop_deploy import topology_apply
 from samenloop_deploy.local import Child, Databases, LocalStack, LocalStackError, Room
-from samenloop_deploy.local.databases import KEY_OWNER
 from samenloop_deploy.local.directory import clear_leftovers
 from samenloop_deploy.topology import Partner, Plan, load
 from samenloop_schemas.topics import Topics
@@ -106,25 +105,20 @@ def test_each_role_works_in_a_schema_of_its_own(databases: Databases) -> None:
 
 
 def test_each_process_reads_only_the_kind_of_keys_it_may_use(databases: Databases) -> None:
-    with psycopg.connect(databases.keys_url(KEY_OWNER)) as connection:
-        connection.execute("CREATE TABLE case_key (x int)")
-        connection.execute("CREATE TABLE person_key (x int)")
-    databases.grant_keys()
-    readable = {"clients": ["person_key"], "overlaps": ["case_key"], "notifier": ["case_key"]} | {
-        role: ["case_key", "person_key"] for role in ("views", "web")
-    }
-    for role, tables in readable.items():
+    both = {"case_key", "person_key"}
+    readable = {"clients": {"person_key"}, "overlaps": {"case_key"}, "notifier": {"case_key"}}
+    for role in databases.logins:
         with psycopg.connect(databases.keys_url(role), autocommit=True) as connection:
-            for table in ("case_key", "person_key"):
-                if table in tables:
-                    connection.execute(f"SELECT x FROM {table}")
-                else:
-                    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                        connection.execute(f"SELECT x FROM {table}")
-                with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                    connection.execute(f"DELETE FROM {table}")
-    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
-        psycopg.connect(databases.keys_url("operator"))
+            assert {t for t in both if granted(connection, f"SELECT wrapped FROM {t}")} == readable.get(role, both)
+            assert not granted(connection, "DELETE FROM case_key")
+
+
+def granted(connection: psycopg.Connection, statement: str) -> bool:
+    try:
+        connection.execute(statement)
+    except psycopg.errors.InsufficientPrivilege:
+        return False
+    return True
 
 
 def test_nobody_gets_into_the_database_without_a_password(databases: Databases) -> None:
@@ -218,7 +212,7 @@ def test_the_next_start_clears_what_a_killed_supervisor_and_reaper_left(eventual
     assert not directory.exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_a_signal_ends_everything_in_order(number: signal.Signals) -> None:
     process, directory, _, pids = supervising()
     process.send_signal(number)

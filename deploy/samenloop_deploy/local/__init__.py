@@ -1,6 +1,6 @@
 """Kafka, PostgreSQL and the supervision of processes on one machine, for the demo and the tests."""
 
-from samenloop_deploy.local.databases import Databases, grant_keys
+from samenloop_deploy.local.databases import Databases
 from samenloop_deploy.local.java import LocalStackError, Progress, ProgressCallback
 from samenloop_deploy.local.stack import LocalStack
 from samenloop_deploy.local.supervisor import Child, ChildFailed, Event, Room, Supervisor
@@ -16,5 +16,4 @@ __all__ = [
     "ProgressCallback",
     "Room",
     "Supervisor",
-    "grant_keys",
 ]

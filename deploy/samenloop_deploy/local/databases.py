@@ -1,7 +1,7 @@
 """The two databases of a hub, `samenloop` and `keys`, with one role per process: who may connect, make and read what.
 
-The table grants in `keys` are the access rule of the key store (`grant_keys`): `clients` opens identities, `overlaps`
-opens facts, intake makes keys for both.
+In `keys` the tables stand ready and belong to the administrator; who may use which is the key store's own rule
+(`samenloop_processors.keys.ACCESS`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,9 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+from samenloop_processors import keys
+
 ROLES = ("intake", "clients", "overlaps", "views", "web", "notifier", "operator")
-KEY_OWNER = "intake"
-KEY_READERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "person_key": ("clients", "views", "web"),
-        "case_key": ("overlaps", "views", "web", "notifier"),
-    }
-)
 # What a process makes in `samenloop` is its own; these may read along: the web shows the views, the operator looks.
 _READERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -80,29 +75,31 @@ class Databases:
                     sql.Identifier(self.samenloop), sql.SQL(", ").join(roles.values())
                 )
             )
-            readers = {KEY_OWNER, *(reader for readers in KEY_READERS.values() for reader in readers)}
             connection.execute(
                 sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
-                    sql.Identifier(self.keys), sql.SQL(", ").join(roles[role] for role in sorted(readers))
+                    sql.Identifier(self.keys), sql.SQL(", ").join(roles[role] for role in keys.ACCESS)
                 )
             )
         with psycopg.connect(self.admin_url(), autocommit=True) as connection:
-            for owner, reading in _READERS.items():
+            for owner, readers in _READERS.items():
                 for right, kind in (("USAGE", "SCHEMAS"), ("SELECT", "TABLES")):
                     connection.execute(
                         sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} GRANT {} ON {} TO {}").format(
                             roles[owner],
                             sql.SQL(right),
                             sql.SQL(kind),
-                            sql.SQL(", ").join(roles[reader] for reader in reading),
+                            sql.SQL(", ").join(roles[reader] for reader in readers),
                         )
                     )
         with psycopg.connect(self.admin_keys_url(), autocommit=True) as connection:
-            connection.execute(sql.SQL("GRANT CREATE, USAGE ON SCHEMA public TO {}").format(roles[KEY_OWNER]))
+            # For intake's own `keys.prepare`, which finds the tables there.
+            connection.execute(sql.SQL("GRANT CREATE ON SCHEMA public TO {}").format(roles["intake"]))
+        keys.prepare(self.admin_keys_url())
+        self.grant_keys()
 
     def grant_keys(self) -> None:
-        """Let each process read the kind of keys that it may use. Call it once the key store has made its tables."""
-        grant_keys(self.keys_url(KEY_OWNER), {role: login.name for role, login in self.logins.items()})
+        """Give each role its access to the tables of keys, and take away any other. `create` has done so already."""
+        keys.grant(self.admin_keys_url(), {self.logins[role].name: role for role in keys.ACCESS})
 
     def drop(self) -> None:
         """Remove both databases, whoever is still connected."""
@@ -132,16 +129,6 @@ def drop_roles(server: str, logins: Mapping[str, Login]) -> None:
     with psycopg.connect(server, autocommit=True) as connection:
         for login in logins.values():
             connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(login.name)))
-
-
-def grant_keys(url: str, role_names: Mapping[str, str] | None = None) -> None:
-    """Grant SELECT per table of keys, connected as their owner. ``role_names`` maps our roles to the server's names."""
-    with psycopg.connect(url) as connection:
-        for table, readers in KEY_READERS.items():
-            names = [sql.Identifier((role_names or {}).get(reader, reader)) for reader in readers]
-            connection.execute(
-                sql.SQL("GRANT SELECT ON {} TO {}").format(sql.Identifier(table), sql.SQL(", ").join(names))
-            )
 
 
 def new_logins(suffix: str = "", passwords: Callable[[], str] = lambda: secrets.token_urlsafe(18)) -> dict[str, Login]:

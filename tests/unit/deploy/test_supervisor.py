@@ -43,8 +43,9 @@ class Watched:
         self.supervisor = Supervisor(on_event=self.events.append)
 
     def start(self, name: str, code: str, **options: Any) -> int:
-        options = {"room": Room.STAGE, "log": self.folder / f"{name}.log"} | options
-        return self.supervisor.start(Child(name=name, command=[sys.executable, "-c", code], **options))
+        options = {"room": Room.STAGE} | options
+        log = self.folder / f"{name}.log"
+        return self.supervisor.start(Child(name=name, command=[sys.executable, "-c", code], log=log, **options))
 
     def said(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()

@@ -73,6 +73,11 @@ class Ledger:
             self._notices[sent.recipient, fact] += 1
         return items
 
+    @property
+    def length(self) -> int:
+        """Deliveries known, in whatever order of notices."""
+        return len(self._seen)
+
     def about(self, fact: str) -> list[ItemKey]:
         """The items that rest on a fact, on either side."""
         return self._by_fact.get(fact, [])

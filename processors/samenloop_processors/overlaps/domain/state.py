@@ -40,6 +40,8 @@ class AreaState:
         self.erased: set[str] = set()
         self.stated: dict[str, str] = {}
         """Every case id ever stated, with its anchor: outside F, kept so that an id that F drops is stated as gone."""
+        self.new_ids: dict[str, str] = {}
+        """Those of the last `settle`."""
         self._spans: Spans = ()
         self._segments: dict[str, tuple[Segment, ...]] = {}
         self._of_person: defaultdict[str, set[str]] = defaultdict(set)
@@ -145,6 +147,7 @@ class AreaState:
             self._judge(self.ledger.items[key])
         statements = [s for i in sorted(self._due_cases) if (s := self.statement(i)) is not None]
         self._clients, self._items, self._due_cases = set(), set(), set()
+        self.new_ids = {s.case_id: s.anchor for s in statements if s.case_id not in self.stated}
         for stated in statements:
             self._remember(stated)
         return statements

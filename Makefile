@@ -29,12 +29,13 @@ bench: venv
 
 venv: $(STAMP)
 
-$(STAMP): requirements/all.txt pyproject.toml
+$(STAMP): requirements/all.txt pyproject.toml views/package-lock.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Samenloop needs Python 3.11 or newer: set PYTHON=/path/to/python3.11"; exit 2; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv and pip are missing: install them (Debian: apt install python3-venv python3-pip)"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/all.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	$(BIN)/python views/fetch_vendor.py
 	@touch $(STAMP)
 
 lock:

@@ -84,6 +84,18 @@ def load(source: Path | Mapping[str, Any]) -> Loaded:
     return Loaded(config, edge, kafka)
 
 
+def load_config(source: Path) -> Config:
+    """The YAML file alone, without the environment. Raises ConfigurationError with every problem at once."""
+    content = read_yaml(source)
+    model = _CONFIGS.get(str(content.get("connector")))
+    if model is None:
+        raise ConfigurationError(f"connector: must be one of {', '.join(sorted(_CONFIGS))}")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise ConfigurationError("the configuration cannot be used:", problems_of(error)) from None
+
+
 def check(loaded: Loaded) -> list[str]:
     """Reach and log in to source and broker, and read no data; a line per thing that is well. Raises ConfigurationError
     (with all of the problems) or TransientError."""

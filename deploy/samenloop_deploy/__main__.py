@@ -1,0 +1,3 @@
+from samenloop_deploy.cli import main
+
+main()

@@ -1,0 +1,160 @@
+"""`samenloop stage`: run one stage of the hub, rebuild it beside the running one, look at it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from samenloop_deploy.cli.console import CommandError, Exit, people, print_json, print_table, reporting
+
+if TYPE_CHECKING:
+    from samenloop_processors.engine.api import Stage
+    from samenloop_processors.settings import HubSettings
+
+app = typer.Typer(help="The stages: intake, clients, overlaps, views.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="intake, clients, overlaps or views")]
+AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON on standard output.")]
+
+
+class RebaseTo(StrEnum):
+    EARLIEST = "earliest"
+    END = "end"
+    KEEP = "keep"
+
+
+STAGES = ("intake", "clients", "overlaps", "views")
+
+
+def build(name: str, settings: HubSettings) -> Stage:
+    """The stage by its name. This is where the stages are known by name; each is imported only when asked for."""
+    if name == "intake":
+        from samenloop_processors.intake import stage as intake
+
+        return intake.build(settings)
+    if name == "clients":
+        from samenloop_processors.clients import stage as clients
+
+        return clients.build(settings)
+    if name == "overlaps":
+        from samenloop_processors.overlaps import stage as overlaps
+
+        return overlaps.build(settings)
+    if name == "views":
+        from samenloop_processors.views import stage as views
+
+        return views.build(settings)
+    raise CommandError(f"there is no stage {name!r}: choose one of {', '.join(STAGES)}", Exit.WRONG_USE)
+
+
+def _settings() -> HubSettings:
+    from samenloop_processors.settings import HubSettings
+
+    return HubSettings()  # type: ignore[call-arg]  # from the environment
+
+
+@app.command()
+def run(name: Name) -> None:
+    """Run a stage until SIGTERM; settings come from the environment."""
+    with reporting():
+        from samenloop_processors.engine.worker import run_stage
+
+        settings = _settings()
+        raise typer.Exit(run_stage(build(name, settings), settings))
+
+
+@app.command()
+def rebuild(
+    name: Name,
+    shadow: Annotated[bool, typer.Option(help="Only report what would change.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build a stage's state anew beside the running one, send only the differences, and take its place."""
+    with reporting():
+        from samenloop_processors.engine import rebuild as engine
+        from samenloop_processors.engine.errors import EngineError
+
+        settings = _settings()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Bars(*columns, console=people, transient=True) as bars:
+            task = bars.add_task(f"rebuild of {name}")
+
+            def show(progress: engine.Progress) -> None:
+                bars.update(task, description=progress.phase, completed=progress.done, total=progress.total)
+
+            try:
+                report = engine.rebuild(build(name, settings), settings, settings.kafka(), progress=show, shadow=shadow)
+            except EngineError as error:
+                raise CommandError(str(error), Exit(error.exit_code)) from None
+        _print(as_json, f"rebuild of {name}", asdict(report))
+
+
+@app.command()
+def rebase(
+    name: Name,
+    to: Annotated[RebaseTo, typer.Option(help="Read all again, skip what is there, or trust the numbers.")],
+    as_json: AsJson = False,
+) -> None:
+    """Accept the topics as they are now, after one was recreated or a broker restored. Stop the stage's workers first."""
+    with reporting():
+        from samenloop_processors.engine import status as engine
+        from samenloop_processors.engine.errors import EngineError
+
+        settings = _settings()
+        try:
+            standings = engine.rebase(build(name, settings), settings, settings.kafka(), to.value)
+        except (EngineError, LookupError) as error:
+            raise CommandError(str(error)) from None
+        rows = [asdict(standing) for standing in standings]
+        if as_json:
+            print_json(rows)
+        else:
+            print_table(f"stage {name} now stands at", rows)
+
+
+@app.command()
+def status(name: Name, as_json: AsJson = False) -> None:
+    """Positions, lag, outbox, quarantine and pauses of a stage."""
+    with reporting():
+        from samenloop_processors.engine import status as engine
+
+        settings = _settings()
+        try:
+            report = engine.status(build(name, settings), settings, settings.kafka()).as_dict()
+        except LookupError as error:
+            raise CommandError(str(error)) from None
+        if as_json:
+            print_json(report)
+            return
+        print_table(f"stage {name}", report.pop("inputs"))
+        print_table("", [report])
+
+
+@app.command()
+def export(name: Name, area: Annotated[str, typer.Option(help="Only this area.")] = "") -> None:
+    """The stage's state in canonical JSON, one row per line, sorted by bytes: what two runs are compared by."""
+    with reporting():
+        from samenloop_processors.engine import status as engine
+        from samenloop_schemas.ids import canonical_json
+
+        settings = _settings()
+        try:
+            rows = engine.export(build(name, settings), settings, area or None)
+            lines = sorted(canonical_json(row) for row in rows)
+        except LookupError as error:
+            raise CommandError(str(error)) from None
+        for line in lines:
+            sys.stdout.buffer.write(line + b"\n")
+
+
+def _print(as_json: bool, title: str, row: dict[str, Any]) -> None:
+    if as_json:
+        print_json(row)
+    else:
+        print_table(title, [row])

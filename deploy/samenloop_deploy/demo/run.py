@@ -1,0 +1,254 @@
+"""`samenloop demo`: start everything, show what happens, hold the hub's answer against the truth, leave nothing behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from samenloop_deploy.demo.connectors import case_refs, connector_at_rest
+from samenloop_deploy.demo.hub import STAGES, DemoHub
+from samenloop_deploy.demo.standing import stages_at_rest
+from samenloop_deploy.demo.summary import Figures, Held, figures, read_hub
+from samenloop_deploy.local import LocalStack, Progress, ProgressCallback
+from samenloop_processors.keys import KeyStore
+
+LOOK_EVERY_S = 0.5
+"""How often a condition is looked at that nobody announces."""
+SHOW_EVERY_S = 10.0
+ASK_TIMEOUT_S = 30.0
+LIFE_SHARE = 0.05
+"""Changes that --once lets happen after everything arrived, as a share of the scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    once: bool = False
+    seed: int = 1
+    scale: int = 600
+    port: int = 8080
+    timeout: float = 240.0
+    keep_logs: str | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """`figures` are counts and seconds; `why` says what is missing when not complete."""
+
+    complete: bool = False
+    why: str = ""
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+class GaveUp(Exception):
+    """Something did not happen in time; the message says what."""
+
+
+def run_demo(options: DemoOptions, console: Console) -> Outcome:
+    """Blocks until everything arrived (`once`) or until INT, TERM or HUP. Raises LocalStackError."""
+    began = time.monotonic()
+    with _starting(console) as progress, LocalStack.start(progress=progress) as stack:
+        hub = DemoHub(stack, options.port)
+        demo = _Demo(options, console, hub, began)
+        try:
+            with stack.supervisor.signals() as asked:
+                return demo.run(progress, asked.is_set, asked.wait)
+        finally:
+            if options.keep_logs:
+                shutil.copytree(hub.logs, Path(options.keep_logs), dirs_exist_ok=True)
+
+
+class _Demo:
+    def __init__(self, options: DemoOptions, console: Console, hub: DemoHub, began: float) -> None:
+        self.options, self.console, self.hub, self.began = options, console, hub, began
+        self.seconds: dict[str, float] = {}
+
+    def run(self, progress: ProgressCallback, asked: Callable[[], bool], wait: Callable[[float], bool]) -> Outcome:
+        self._asked = asked
+        world = ("--seed", str(self.options.seed), "--scale", str(self.options.scale))
+        still = ("--tick-seconds", "0", "--extract-seconds", "0") if self.options.once else ()
+        progress(Progress("synthetic people"))
+        self.hub.start_partner_systems(*world, *still)
+        progress(Progress("topics, rights and agreements"))
+        self.hub.prepare()
+        progress(Progress("stages, clock, notifier and pages"))
+        self.hub.start()
+        self._until(self.hub.ready_file.exists, "the partner systems to start", "partner-systems")
+        self.hub.start_connectors()
+        self.keys = KeyStore(
+            self.hub.stack.keys_url("web"), self.hub.secrets.kek, cache_size=200_000, cache_seconds=3600
+        )
+        self._mark("started")
+        try:
+            self._arrival()
+        except GaveUp as problem:
+            return Outcome(False, str(problem), self._figures_or_nothing())
+        if self.options.once:
+            return self._once()
+        self._show(self._figures())
+        self.console.print(
+            f"[bold green]The pages are at {self.hub.url}[/]  (choose a demo user; Ctrl-C ends the demo)"
+        )
+        for name, port in self.hub.metrics_ports.items():
+            self.console.print(f"  metrics of {name}: http://127.0.0.1:{port}/metrics", style="dim", highlight=False)
+        while not wait(SHOW_EVERY_S):
+            self._show(self._figures())
+        return Outcome(True, "", self._figures().as_dict() | {"seconds": self.seconds})
+
+    def _once(self) -> Outcome:
+        """Life goes on for a while, twice a night falls, and everything settles."""
+        try:
+            self._ask("POST", f"/play?changes={max(10, int(self.options.scale * LIFE_SHARE))}")
+            for _ in range(2):
+                since = time.time()
+                self._ask("POST", "/extract")
+                self._settle(since)
+            found = self._figures()
+        except GaveUp as problem:
+            return Outcome(False, str(problem), self._figures_or_nothing())
+        self._mark("settled")
+        self._show(found)
+        outcome = Outcome(True, "", found.as_dict() | {"seconds": self.seconds, "seed": self.options.seed})
+        missing = [partner for partner in self.hub.partners if not found.statements.get(partner)]
+        if missing:
+            outcome.complete, outcome.why = False, f"nothing arrived from {', '.join(missing)}"
+        elif not found.overlaps_true or not found.notices_delivered:
+            outcome.complete, outcome.why = False, "no overlap was found and told"
+        return outcome
+
+    def _arrival(self) -> None:
+        """Every shareable case of every source is in the views."""
+        truth = self._ask("GET", "/truth")
+        refs = case_refs(self.hub, truth)
+        wanted = {
+            ref
+            for ref, key in refs.items()
+            if (case := {(c["organisation"], c["case"]): c for c in truth["cases"]}[key])["consent"] != "nee"
+            and not case["vanished_on"]
+            and case["state"] != "withdrawn"
+        }
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with Bars(*columns, console=self.console, transient=True) as bars:
+            task = bars.add_task("cases that arrived in the views", total=len(wanted))
+
+            def arrived() -> bool:
+                held = self._held()
+                if held is None:
+                    return False
+                present = {facts.case_ref for facts in held.facts.values()}
+                bars.update(task, completed=len(wanted & present))
+                if held.overlaps and "first_overlap" not in self.seconds:
+                    self._mark("first_overlap")
+                return wanted <= present and bool(held.overlaps)
+
+            self._until(arrived, "every case to arrive in the views")
+        self._mark("arrived")
+
+    def _settle(self, since: float) -> None:
+        """Every source was read after `since`, and nothing is on its way any more.
+
+        A poll that ended after `since` may have begun before it; the next one cannot have. Files are there or not.
+        """
+        self._until(lambda: self._read(*self.hub.partners, since=since), "the connectors to read their sources")
+        again = time.time()
+        self._until(lambda: self._read("smwo", since=again), "the connectors to read their sources")
+
+        def at_rest() -> bool:
+            held = self._held()
+            return held is not None and not held.notices_due and all(stages_at_rest(self.hub) for _ in range(2))
+
+        self._until(at_rest, "the stages to finish")
+
+    def _read(self, *partners: str, since: float) -> bool:
+        return all(connector_at_rest(self.hub, partner, since) for partner in partners)
+
+    def _held(self) -> Held | None:
+        """None while the views are not there yet."""
+        try:
+            return read_hub(self.hub.stack.database_url("web"), self.keys)
+        except (LookupError, psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
+            return None
+
+    def _figures(self) -> Figures:
+        truth = self._ask("GET", "/truth")
+        held = self._held()
+        if held is None:
+            raise GaveUp("the views are not there yet")
+        return figures(held, truth, case_refs(self.hub, truth))
+
+    def _figures_or_nothing(self) -> dict[str, Any]:
+        try:
+            return self._figures().as_dict() | {"seconds": self.seconds}
+        except Exception:  # the demo gave up already; half a system may answer with anything
+            return {"seconds": self.seconds}
+
+    def _until(self, condition: Callable[[], bool], what: str, *also: str) -> None:
+        """Wait for a condition, and say which process ended if one did."""
+        while not condition():
+            for name in (*STAGES, "web", "notifier", "clock", *self.hub.partners, "partner-systems", *also):
+                if name in self.hub.stack.supervisor.pids() or name not in self._started():
+                    continue
+                self.hub.stack.supervisor.check(name)
+            if self._asked():
+                raise GaveUp("stopped on request")
+            if self.options.once and time.monotonic() - self.began > self.options.timeout:
+                raise GaveUp(f"waited {self.options.timeout:.0f} s for {what}")
+            time.sleep(LOOK_EVERY_S)
+
+    def _started(self) -> set[str]:
+        return {path.stem for path in self.hub.logs.glob("*.log")}
+
+    def _ask(self, method: str, path: str) -> Any:
+        base = json.loads(self.hub.ready_file.read_text("utf-8"))["base_url"]
+        request = urllib.request.Request(base + path, method=method)
+        with urllib.request.urlopen(request, timeout=ASK_TIMEOUT_S) as answer:
+            return json.load(answer)
+
+    def _mark(self, what: str) -> None:
+        self.seconds[what] = round(time.monotonic() - self.began, 1)
+
+    def _show(self, found: Figures) -> None:
+        statements = ", ".join(f"{partner} {count}" for partner, count in found.statements.items())
+        self.console.print(
+            f"cases {sum(found.statements.values())} ({statements}) · persons at sources {found.persons} · "
+            f"clients {found.clients} · overlaps {found.overlaps_found}: {found.overlaps_true} true, "
+            f"{found.overlaps_false} false, {found.overlaps_missed} of {found.overlaps_expected} missed · "
+            f"notices {found.notices_delivered}",
+            highlight=False,
+        )
+
+
+@contextmanager
+def _starting(console: Console) -> Iterator[ProgressCallback]:
+    """A line per step of the start, and how far a download is."""
+    shown: dict[str, int] = {}
+
+    def tell(progress: Progress) -> None:
+        if progress.total:
+            part = int(10 * (progress.done or 0) / progress.total)
+            if shown.get(progress.text) == part:
+                return
+            shown[progress.text] = part
+            console.print(f"  {progress.text} {10 * part} %", highlight=False)
+        elif progress.text not in shown:
+            shown[progress.text] = 0
+            console.print(f"  {progress.text}", highlight=False)
+
+    yield tell

@@ -18,7 +18,7 @@ import pytest
 from conftest import Wire
 
 from samenloop_deploy.local import Databases, LocalStack
-from samenloop_schemas.topics import Topics
+from samenloop_schemas.topics import Topics, partition_for
 
 AREAS = ("a2", "bevelanden", "zwolle", "walcheren", "peel")
 SCRIPT = Path(__file__).with_name("engine_worker.py")
@@ -87,6 +87,10 @@ class Rig:
         self.workers.append(worker)
         return worker
 
+    def partition_of_last(self) -> int:
+        """Where the record that was sent last lives."""
+        return partition_for(AREAS[(len(self.sent) - 1) % len(AREAS)], 4)
+
     def put(self, count: int, *, subjects: int = 50, pace: float = 0.0, topics: tuple[str, ...] = ()) -> None:
         """Sends numbered records over the areas and two topics; `pace`: records per second, 0 = at once."""
         producer = self.wire.producer()
@@ -112,7 +116,8 @@ class Rig:
             if name is None:
                 return []
             connection.execute(f'SET search_path TO "{name}"')
-            return connection.execute(query.encode()).fetchall()
+            cursor = connection.execute(query.encode())
+            return cursor.fetchall() if cursor.description else []
 
     def schema(self, connection: psycopg.Connection[Any]) -> str | None:
         if connection.execute("SELECT to_regclass(%s)", (f"{self.name}.live",)).fetchone() == (None,):

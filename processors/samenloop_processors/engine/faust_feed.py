@@ -6,6 +6,7 @@ Leans on names that Faust calls internal (`_drain_messages`, `_wait_next_records
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Protocol, cast
@@ -34,13 +35,19 @@ class Runtime(Protocol):
     async def run(self) -> None: ...
 
 
+# mode gives each service class a logger named after its module: ours would pass for our own words
+_LIBRARY_LOG = logging.getLogger("faust.engine")
+
+
 class StageApp(faust.App):
+    logger = _LIBRARY_LOG
     runtime: Runtime
 
 
 class DbConsumer(driver.Consumer):
     """Faust's consumer, positioned by the database and emptied in lists."""
 
+    logger = _LIBRARY_LOG
     _told: dict[TP, int]
 
     @property
@@ -133,6 +140,7 @@ class DbConsumer(driver.Consumer):
 
 
 class DbTransport(driver.Transport):
+    logger = _LIBRARY_LOG
     Consumer = DbConsumer
 
 

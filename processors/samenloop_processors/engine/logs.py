@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 import traceback
@@ -12,7 +13,14 @@ import psycopg
 
 from samenloop_processors.engine.errors import EngineError
 
-LIBRARIES = ("faust", "mode", "aiokafka", "kafka")
+LIBRARIES = ("faust", "mode", "aiokafka", "kafka", "psycopg")
+# The first two quote the error that the worker tells in its own words, the third is a choice of the deployment.
+_NOT_SAID = (
+    "Crashed reason=",
+    "We experienced a crash",
+    "Exchanging credentials in the clear",
+    "error ignored terminating",
+)
 _PACKAGE = "samenloop_"
 
 
@@ -28,6 +36,8 @@ class Limiter(logging.Filter):
         self._last: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if any(text in str(record.msg) for text in _NOT_SAID):
+            return False
         record.exc_info = record.exc_text = None
         key, now = (record.name, str(record.msg)[:60]), time.monotonic()
         if now - self._last.get(key, float("-inf")) < self._seconds:
@@ -56,5 +66,8 @@ def one_line(error: BaseException) -> str:
     state = f" {error.sqlstate}" if isinstance(error, psycopg.Error) and error.sqlstate else ""
     constraint = error.diag.constraint_name if isinstance(error, psycopg.Error) else None
     frames = [f for f in traceback.extract_tb(error.__traceback__) if _PACKAGE in f.filename or "/tests/" in f.filename]
+    frames = [
+        f for f in frames if f"{os.sep}engine{os.sep}" not in f.filename
+    ] or frames  # a stage's own line says more
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
     return f"{type(error).__name__}{state}{f' on {constraint}' if constraint else ''}{place}"

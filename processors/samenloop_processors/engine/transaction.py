@@ -34,7 +34,7 @@ from samenloop_processors.engine.cache import AreaCaches, CacheMiss
 from samenloop_processors.engine.errors import Fenced, Gap, Retired
 from samenloop_processors.engine.pause import BadShare
 from samenloop_processors.engine.schema import Connection, connect, live_version, schema_name
-from samenloop_processors.engine.tx import Head, StageTx, partition_of
+from samenloop_processors.engine.tx import Head, StageTx, SyncedCursor, partition_of
 from samenloop_schemas.topics import Topics
 
 T = TypeVar("T")
@@ -160,9 +160,11 @@ class StageDatabase:
         tx: StageTx | None = None
         try:
             connection = self.connection()
-            with connection.pipeline(), connection.transaction():
-                heads, positions = self._lock(connection, partitions, work)
-                tx = StageTx(connection, self.stage, self._topics, self.partitions, heads, self.caches, self._replaying)
+            with connection.pipeline() as pipeline, connection.transaction():
+                heads, positions = self._lock(SyncedCursor(connection, pipeline), partitions, work)
+                tx = StageTx(
+                    connection, pipeline, self.stage, self._topics, self.partitions, heads, self.caches, self._replaying
+                )
                 todo, moved = self._select(work, positions)
                 result = Applied(ends=positions | moved, applied=len(todo), skipped=len(work) - len(todo))
                 flags = self._apply(tx, todo, result)
@@ -186,17 +188,17 @@ class StageDatabase:
         return result
 
     def _lock(
-        self, connection: Connection, partitions: list[int], work: Work
+        self, cursor: SyncedCursor, partitions: list[int], work: Work
     ) -> tuple[dict[int, Head], dict[Place, int]]:
         """Steps 2, 3 and 5."""
         topics = sorted({record.topic for record, _ in work})
-        locked = connection.cursor(binary=True).execute(_LOCK_HEADS, (partitions,))
-        read = connection.cursor(binary=True).execute(_LOCK_POSITIONS, (partitions, topics))
-        heads = {partition: Head(batch_no, seq) for partition, batch_no, seq in locked.fetchall()}
+        locked = cursor.execute(_LOCK_HEADS, (partitions,)).fetchall()
+        read = cursor.execute(_LOCK_POSITIONS, (partitions, topics)).fetchall()
+        heads = {partition: Head(batch_no, seq) for partition, batch_no, seq in locked}
         if len(heads) != len(partitions):
             raise Retired(f"schema {self.schema} is no longer live: start again")
         self.caches.check({partition: head.batch_no for partition, head in heads.items()})
-        return heads, {(topic, partition): next_ for topic, partition, next_ in read.fetchall()}
+        return heads, {(topic, partition): next_ for topic, partition, next_ in read}
 
     @staticmethod
     def _select(work: Work, positions: Mapping[Place, int]) -> tuple[Work, dict[Place, int]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import psycopg
+from psycopg.pq import Format
 
 from samenloop_processors.engine import outbox
 from samenloop_processors.engine.api import Body, Headers, Incoming, Outgoing, QuarantineReason, Stage
@@ -43,6 +44,28 @@ def digest_of(content: bytes) -> bytes:
     return blake2b(content, digest_size=16).digest()
 
 
+class SyncedCursor(psycopg.Cursor[Any]):
+    """A binary cursor that follows each statement with a pipeline sync, which costs a few microseconds.
+
+    Without it the server never becomes "idle in transaction" inside a pipeline, and the time-out that frees the locks of
+    a frozen worker does not run: seen, 24 s instead of 3.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Any], pipeline: psycopg.Pipeline) -> None:
+        super().__init__(connection)
+        self.format = Format.BINARY
+        self._pipeline = pipeline
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
+        super().execute(query, params, **options)
+        self._pipeline.sync()
+        return self
+
+    def executemany(self, query: Any, params_seq: Iterable[Any], **options: Any) -> None:
+        super().executemany(query, params_seq, **options)
+        self._pipeline.sync()
+
+
 @dataclass(slots=True)
 class Head:
     """A locked row of partition_head, and the last outbox number given out in this transaction."""
@@ -68,6 +91,7 @@ class StageTx:
     def __init__(
         self,
         connection: psycopg.Connection[Any],
+        pipeline: psycopg.Pipeline,
         stage: Stage,
         topics: Topics,
         partitions: int,
@@ -76,6 +100,7 @@ class StageTx:
         replaying: bool,
     ) -> None:
         self._connection = connection
+        self._pipeline = pipeline
         self._stage = stage
         self._topics = topics
         self._partitions = partitions
@@ -89,13 +114,13 @@ class StageTx:
 
     @property
     def cursor(self) -> psycopg.Cursor[Any]:
-        return self._connection.cursor(binary=True)
+        return SyncedCursor(self._connection, self._pipeline)
 
     def execute(self, query: str, params: Any = None) -> psycopg.Cursor[Any]:
-        return self._connection.cursor(binary=True).execute(query.encode(), params)
+        return self.cursor.execute(query.encode(), params)
 
     def executemany(self, query: str, rows: Sequence[Any]) -> None:
-        self._connection.cursor(binary=True).executemany(query.encode(), rows)
+        self.cursor.executemany(query.encode(), rows)
 
     @property
     def replaying(self) -> bool:

@@ -36,6 +36,8 @@ FAILED = 1
 class Worker(faust.Worker):
     """Faust's worker with our logging and without its debugger on a signal."""
 
+    logger = logging.getLogger("faust.engine")
+
     def _setup_logging(self) -> None:
         pass
 

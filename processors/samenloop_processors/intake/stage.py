@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from samenloop_processors.agreement import AgreementInvalid, Published
+from samenloop_processors.agreement import AgreementBook, AgreementInvalid, Published
 from samenloop_processors.engine.api import BadRecord, Incoming, PauseNotice, QuarantineReason, Stage, Tx
 from samenloop_processors.intake import store
 from samenloop_processors.intake.domain.gate import FINAL, Opened, Seal, Verdict, judge, names_a_case
@@ -68,6 +68,7 @@ class _Judged:
     case: CaseId
     verdict: Verdict
     noticed: tuple[ReceiptCode, ...]
+    book: AgreementBook
 
 
 @dataclass(slots=True)
@@ -134,6 +135,7 @@ class IntakeStage(Stage):
         running = _Batch(tx)
         for record, value in work:
             if isinstance(value, Published):
+                self._take(running)  # what came before it follows from what was known before it, however batches fall
                 self._publish(tx, record, value, areas[value.agreement.area])
             else:
                 self._statement(running, record, value, areas[value.statement.area])
@@ -214,7 +216,7 @@ class IntakeStage(Stage):
         noticed: tuple[ReceiptCode, ...] = ()
         if verdict.agreement is not None and (organisation := verdict.agreement.organisation(statement.organisation)):
             noticed = bsn_notices(opened, organisation.bsn)
-        return _Judged(record, opened, CaseId.of(opened, partner), verdict, noticed)
+        return _Judged(record, opened, CaseId.of(opened, partner), verdict, noticed, state.book)
 
     def _take(self, batch: _Batch) -> None:
         """Puts what was judged so far into the ledger, and says what follows."""
@@ -224,7 +226,7 @@ class IntakeStage(Stage):
         effects: list[tuple[Incoming, Effect]] = []
         for judged in batch.waiting:
             at = instant_of_ms(judged.record.timestamp_ms)
-            taken = cases[judged.case].take(judged.opened, judged.verdict, judged.noticed, at)
+            taken = cases[judged.case].take(judged.opened, judged.verdict, judged.noticed, at, judged.book)
             effects += [(judged.record, effect) for effect in taken]
         store.write_cases(batch.tx, cases.values())
         batch.counted.update(self._speaker.say(batch.tx, effects))

@@ -18,6 +18,7 @@ no identity, and when it fails on the day it was stated it is judged again on it
 grew out of the age band, a party that left the agreement).
 
 The verdict follows the log: an agreement counts once its decision was read. A version published on a later day than that
-of `stated_at` changes no verdict. A refused statement of an unknown case that is sent again is judged again, so what was
-refused because its agreement had not been read yet can be repaired by sending it again; an accepted one has one effect.
+of `stated_at` changes no verdict. What was refused because its agreement had not been read yet is repaired by sending it
+again: a refused statement of a case that is not known is judged anew, and a mark that was made under another agreement
+than is now known for its day does not go out until then. A statement that has gone out has that one effect.
 """

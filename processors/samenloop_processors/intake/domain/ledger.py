@@ -10,8 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
+from samenloop_processors.agreement import AgreementBook
 from samenloop_processors.intake.domain.gate import FINAL, Opened, Verdict
 from samenloop_schemas.codes import ReceiptCode, ReceiptKind, Status
+from samenloop_schemas.dates import dutch_day
 from samenloop_schemas.ids import derived_id
 
 
@@ -101,7 +103,12 @@ class Case:
         return any(entry.passed for entry in self.entries.values())
 
     def take(
-        self, opened: Opened, verdict: Verdict, noticed: tuple[ReceiptCode, ...], recorded_at: datetime
+        self,
+        opened: Opened,
+        verdict: Verdict,
+        noticed: tuple[ReceiptCode, ...],
+        recorded_at: datetime,
+        book: AgreementBook,
     ) -> list[Effect]:
         """Add one judged statement. A statement that has had its effect has no other, whatever is sent under its id."""
         said = opened.statement
@@ -122,18 +129,15 @@ class Case:
         )
         if entry == before:
             return []
-        was_known = self.known
         self._put(entry)
         effects: list[Effect] = []
         if passed:
             effects.append(Emission(self.case, self._emit(entry), opened, verdict))
-        if passed or was_known:
-            effects += self._release()
-        effects += self._tell(entry, answered=True)
-        if passed and not was_known:
-            late = [e for e in self.entries.values() if e.status in FINAL and not e.passed and e.codes]
-            effects += [told for e in sorted(late, key=lambda e: e.rank) for told in self._tell(e, answered=False)]
-        return effects
+        released = self._release(book) if self.known else []
+        effects += [Emission(self.case, mark) for mark in released]
+        effects += self._tell(entry.statement_id)
+        others = (mark for mark in released if mark.statement_id != entry.statement_id)
+        return effects + [self._receipt(mark) for mark in others if mark.status in FINAL and mark.codes]
 
     def _put(self, entry: Entry) -> Entry:
         self.entries[entry.statement_id] = entry
@@ -143,26 +147,27 @@ class Case:
     def _emit(self, entry: Entry) -> Entry:
         return self._put(replace(entry, emitted=True))
 
-    def _release(self) -> list[Effect]:
-        """The marks of a case that is known now."""
+    def _release(self, book: AgreementBook) -> list[Entry]:
+        """The marks of a case that is known now, unless an agreement for their day was read since they were judged."""
         waiting = sorted((e for e in self.entries.values() if not e.emitted), key=lambda e: e.rank)
-        return [Emission(self.case, self._emit(entry)) for entry in waiting]
+        return [self._emit(e) for e in waiting if e.agreement_version == self._version_on(book, e)]
 
-    def _tell(self, entry: Entry, answered: bool) -> list[Effect]:
+    def _version_on(self, book: AgreementBook, entry: Entry) -> int:
+        agreement = book.in_force(self.case.area, dutch_day(entry.stated_at))
+        return agreement.version if agreement else 0
+
+    def _tell(self, statement_id: UUID) -> list[Effect]:
         """The receipt of a statement; and, when it shares its revision with one other, that one's once more."""
-        same = (e for e in self.entries.values() if e.revision == entry.revision)
-        twins = [e for e in same if e.statement_id != entry.statement_id]
-        told: list[Effect] = [self._receipt(entry, bool(twins))]
-        if answered and len(twins) == 1:
-            told.append(self._receipt(twins[0], True))
-        return told
+        entry = self.entries[statement_id]
+        twins = [e for e in self.entries.values() if e.revision == entry.revision and e is not entry]
+        told: list[Effect] = [self._receipt(entry)]
+        return told + [self._receipt(twin) for twin in twins] if len(twins) == 1 else told
 
-    def _receipt(self, entry: Entry, conflict: bool) -> Told:
-        accepted = entry.passed or (entry.status is Status.RETRACTED and not entry.codes)
-        accepted = accepted or (entry.status in FINAL and self.known)
-        codes = {*entry.codes, ReceiptCode.REVISION_CONFLICT} if conflict else entry.codes
+    def _receipt(self, entry: Entry) -> Told:
+        nothing_to_take_back = entry.status is Status.RETRACTED and not entry.codes
+        accepted = entry.passed or nothing_to_take_back or (entry.emitted and entry.status in FINAL)
         kind = ReceiptKind.ACCEPTED if accepted else ReceiptKind.REFUSED
-        return Told(self.case, entry, kind, tuple(sorted(codes)))
+        return Told(self.case, entry, kind, codes_of(entry, self.entries.values()))
 
 
 def winner(entries: Iterable[Entry]) -> Entry | None:

@@ -120,7 +120,8 @@ def _keep_receipt(db: sqlite3.Connection, receipt: Receipt) -> None:
     if receipt.kind in _PER_CASE and receipt.case_ref:
         db.execute(
             "INSERT INTO outcome VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (case_ref) DO UPDATE SET "
-            "statement_id = excluded.statement_id, revision = excluded.revision, kind = excluded.kind, codes = excluded.codes, recorded_ms = excluded.recorded_ms "
+            "statement_id = excluded.statement_id, revision = excluded.revision, kind = excluded.kind, "
+            "codes = excluded.codes, recorded_ms = excluded.recorded_ms "
             "WHERE excluded.revision >= revision",
             (receipt.case_ref, str(receipt.statement_id), receipt.revision, str(receipt.kind), codes, recorded),
         )

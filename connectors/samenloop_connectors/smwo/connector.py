@@ -125,16 +125,13 @@ class SmwoConnector:
         return {number: seen for number, seen in near.items() if seen[0] >= edge}
 
     def _items(self, organisation: str, rows: list[Any], near: Mapping[str, list[Any]]) -> Iterator[Item | Unreadable]:
-        """A row that carries no number of its own cannot be told from others; the page's place is all there is."""
+        """A row without a number of its own is only known by its moment of change."""
         met: set[str] = set()
-        for index, row in enumerate(rows):
-            if not isinstance(row, dict):
-                yield Unreadable(f"{organisation}, row {index + 1} of a page", "unreadable")
-                continue
+        for row in rows:
             try:
-                number = mapping.case_number(row)
+                number = mapping.case_number(row if isinstance(row, dict) else {})
             except DataError as error:
-                yield Unreadable(f"{organisation}, row {index + 1} of a page", error.code, error.field)
+                yield Unreadable(f"{organisation}, a row {_changed(row)}", error.code, error.field)
                 continue
             if number in met:
                 continue  # the same page never holds two versions of one trajectory
@@ -150,6 +147,13 @@ class SmwoConnector:
 
 def _mark(row: Payload) -> str:
     return hashlib.blake2b(canonical_json(dict(row)), digest_size=12).hexdigest()
+
+
+def _changed(row: Any) -> str:
+    try:
+        return f"changed at {_text(mapping.version(row if isinstance(row, dict) else {}))}"
+    except DataError:
+        return "without a time of change"
 
 
 def _text(microseconds: int) -> str:

@@ -51,8 +51,8 @@ def clear_leftovers() -> list[Path]:
     cleared = []
     for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         try:
-            abandoned = (directory / _OWNER).is_file() and directory.stat().st_uid == os.getuid()
-            if abandoned and _owner(directory) is None:
+            ours = directory.stat().st_uid == os.getuid() and (directory / _OWNER).is_file()
+            if ours and _owner(directory) is None:
                 stop_servers(directory)
                 shutil.rmtree(directory, ignore_errors=True)
                 cleared.append(directory)

@@ -59,18 +59,27 @@ def java() -> Path:
 def kafka_classpath(progress: ProgressCallback) -> str:
     """The broker's jars, downloaded on first use (44 MB)."""
     try:
-        import jgo
-        from jgo.maven import PythonResolver
+        from jgo.config import GlobalSettings
+        from jgo.constants import MAVEN_CENTRAL_URL
+        from jgo.env import EnvironmentBuilder, LinkStrategy
+        from jgo.maven import MavenContext, PythonResolver
     except ImportError as missing:
         raise LocalStackError(f"{missing.name} is missing: install samenloop[local], or set SAMENLOOP_KAFKA") from None
-    endpoint = f"{KAFKA}+{_LOGGING}"
     progress(Progress("Kafka's libraries"))
-    resolver = PythonResolver(progress_callback=_reporter(progress))
+    settings = GlobalSettings.load()
+    context = MavenContext(
+        resolver=PythonResolver(progress_callback=_reporter(progress)),
+        repo_cache=settings.repo_cache,
+        remote_repos={"central": MAVEN_CENTRAL_URL} | settings.repositories,
+    )
+    # Symbolic links: a repository that belongs to someone else, or lies on another disk, allows no hard ones.
+    builder = EnvironmentBuilder(context=context, cache_dir=settings.cache_dir, link_strategy=LinkStrategy.SOFT)
+    endpoint = f"{KAFKA}+{_LOGGING}"
     try:
-        jars = jgo.build(endpoint, resolver=resolver).all_jars
+        jars = builder.from_endpoint(endpoint).all_jars
         if broken := [jar for jar in jars if not zipfile.is_zipfile(jar)]:
-            _forget(broken)
-            jars = jgo.build(endpoint, update=True, resolver=resolver).all_jars
+            _forget(broken, settings.repo_cache)
+            jars = builder.from_endpoint(endpoint, update=True).all_jars
     except Exception as problem:
         raise LocalStackError(
             f"could not fetch {KAFKA} from the Maven repository ({type(problem).__name__}: {_first_line(problem)}): "
@@ -96,12 +105,10 @@ def _reporter(progress: ProgressCallback) -> Any:
     return report
 
 
-def _forget(jars: list[Path]) -> None:
+def _forget(jars: list[Path], repository: Path) -> None:
     """A download that was cut off stays in the caches as a broken file, and would be used for ever."""
-    from jgo.constants import default_maven_repo
-
     for jar in jars:
-        for cached in default_maven_repo().rglob(jar.name):
+        for cached in repository.rglob(jar.name):
             cached.unlink()
         jar.unlink(missing_ok=True)
 

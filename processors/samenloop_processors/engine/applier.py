@@ -161,7 +161,7 @@ class Applier:
                 self._on_doubt()
                 self._metrics.retries.labels(self.database.stage.name, type(error).__name__).inc()
                 log.warning("%s: %s; trying again in %.1f s", self.database.stage.name, _brief(error), wait)
-                if too_long(error):
+                if too_long(error) and not self._dropped.is_set():
                     work = self._shorten(work)
                 if await self._dropped_within(wait):
                     self.retrying = False

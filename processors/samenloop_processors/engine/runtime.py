@@ -7,6 +7,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -53,6 +54,7 @@ class StageRuntime:
         self.paused: frozenset[str] = frozenset()
         self.error: BaseException | None = None
         self.ready = False
+        self._look_now = asyncio.Event()
         self._metrics = metrics
         self._inspector = LogInspector(access)
         self._database = StageDatabase(
@@ -122,6 +124,7 @@ class StageRuntime:
         self.relay.own(self.applier.owned)
         self._metrics.partitions.labels(self.stage.name).set(len(self.applier.owned))
         self.ready = True
+        self._look_now.set()
         log.info("%s: partitions %s", self.stage.name, self.applier.owned)
 
     async def fail(self, error: BaseException) -> None:
@@ -230,9 +233,14 @@ class StageRuntime:
         return {(tp.topic, tp.partition): offset for tp, offset in found.items()}
 
     async def _look(self) -> None:
-        """A topic that is made anew while we run, and filled beyond our position, shows only in its id."""
+        """A topic that is made anew while we run, and filled beyond our position, shows only in its id.
+
+        While it is gone Faust just rebalances without it, so each assignment is a reason to look.
+        """
         while True:
-            await asyncio.sleep(LOOK_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._look_now.wait(), LOOK_S)
+            self._look_now.clear()
             try:
                 logs = await asyncio.to_thread(self._inspector.look, self.stage.inputs)
             except Unreachable:

@@ -97,7 +97,7 @@ _TITLES = frozenset(
 )
 _NO_NAME = frozenset(("", "x", "xx", "xxx", "nn", "onbekend", "geen", "nvt", "unknown"))
 _DOUBLE_INITIAL = frozenset(("chr", "th", "ph"))
-_MARRIED = re.compile(r"\be\s?v\b|\bgeb\b|\bgeboren\b|\bw\s?v\b")
+_MARRIED = re.compile(r"\be[\s/]?v\b|\bgeb\b|\bgeboren\b|\bw[\s/]?v\b")
 _POSTCODE = re.compile(r"^\s*([1-9]\d{3})\s*([A-Za-z]{2})\s*$")
 _HOUSE = re.compile(r"^\s*(\d{1,5})\s*(.*)$")
 _NO_MAILBOX = frozenset(("", "onbekend", "geen", "nvt", "info", "noreply", "no-reply", "test", "x"))
@@ -122,13 +122,17 @@ class Features:
     year: int = 0
     month: int = 0
     day: int = 0
-    filler: bool = False
     sex: str = ""
     postcode: str = ""
     house: str = ""
     addition: str = ""
     phone: str = ""
     email: str = ""
+
+    @property
+    def filler(self) -> bool:
+        """1 January or 1 July: what is written when nobody knows better."""
+        return self.day == 1 and self.month in (1, 7)
 
 
 def features(identity: IdentityFacts) -> Features:
@@ -150,7 +154,6 @@ def features(identity: IdentityFacts) -> Features:
         year=birth.year,
         month=birth.month,
         day=birth.day,
-        filler=birth.filler,
         sex={Sex.FEMALE: "F", Sex.MALE: "M"}.get(identity.sex, ""),
         postcode=postcode,
         house=house,

@@ -153,7 +153,7 @@ class Resolver:
                 seen |= slots
                 before.update(self._client[s] for s in slots if s in self._client)
                 now.extend(self._redo(slots))
-        return _changes(before, now)
+        return changes_between(before, now)
 
     def clients(self) -> Iterator[Client]:
         """Every client, once, in no order."""
@@ -310,7 +310,7 @@ class Resolver:
 _ALONE = clustering.Clustering(((0,),), None, None)
 
 
-def _changes(before: set[Client], now: list[Client]) -> Changes:
+def changes_between(before: set[Client], now: list[Client]) -> Changes:
     """Order the changed clients so that nobody is out of every client while the statements go out one by one.
 
     Two clients that swap members both gain and lose; one of them has to go first.

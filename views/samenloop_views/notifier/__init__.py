@@ -1,0 +1,1 @@
+"""Tells partners what is due, once, and puts on the log that they were told."""

@@ -1,0 +1,1 @@
+"""The pages: what a professional sees of the overlaps in which his own organisation takes part."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from kafka import KafkaConsumer, KafkaProducer
 from kafka import errors as kafka_errors
 
 from samenloop_producers.errors import ConfigurationError, TransientError
+from samenloop_producers.log_in import Answer, ask_to_log_in
 from samenloop_schemas.kafka_access import KafkaAccess
 
 Client = TypeVar("Client")
@@ -22,31 +20,6 @@ _NO_RIGHT = (
     kafka_errors.ClusterAuthorizationFailedError,
     kafka_errors.GroupAuthorizationFailedError,
 )
-
-
-class _Overheard(logging.Handler):
-    """kafka-python only logs that the broker refused a log-in, and raises a time-out: this hears the log."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.refused = False
-
-    def emit(self, record: logging.LogRecord) -> None:
-        said = [*(record.args if isinstance(record.args, tuple) else ()), record.msg]
-        self.refused = self.refused or any(
-            isinstance(part, kafka_errors.SaslAuthenticationFailedError) or "SaslAuthenticationFailedError" in str(part)
-            for part in said
-        )
-
-
-@contextmanager
-def _overhear() -> Iterator[_Overheard]:
-    heard, logger = _Overheard(), logging.getLogger("kafka.net")
-    logger.addHandler(heard)
-    try:
-        yield heard
-    finally:
-        logger.removeHandler(heard)
 
 
 def open_producer(access: KafkaAccess, delivery_timeout_ms: int = 30_000) -> Any:
@@ -60,7 +33,7 @@ def open_producer(access: KafkaAccess, delivery_timeout_ms: int = 30_000) -> Any
             linger_ms=5,
             compression_type=None,
             delivery_timeout_ms=delivery_timeout_ms,
-            request_timeout_ms=min(10_000, delivery_timeout_ms),
+            request_timeout_ms=min(10_000, delivery_timeout_ms // 2),
             max_block_ms=min(10_000, delivery_timeout_ms),
             bootstrap_timeout_ms=_BOOTSTRAP_MS,
             allow_auto_create_topics=False,
@@ -103,22 +76,23 @@ def is_too_big(error: BaseException | None) -> bool:
 
 
 def _open(access: KafkaAccess, make: Callable[[], Client]) -> Client:
-    with _overhear() as heard:
-        try:
-            return make()
-        except (ValueError, TypeError, AssertionError) as error:
-            raise ConfigurationError(f"the broker settings cannot be used: {type(error).__name__}") from None
-        except kafka_errors.KafkaError as error:
-            if heard.refused or isinstance(error, kafka_errors.SaslAuthenticationFailedError):
-                raise _refused(access) from None
-            if (unreachable := _unreachable(access)) is not None:
-                raise TransientError(
-                    f"no broker answers at {unreachable} (SAMENLOOP_KAFKA_BOOTSTRAP): {type(error).__name__}"
-                ) from None
-            raise TransientError(
-                f"something listens at {access.bootstrap} but did not let user {access.username!r} in within "
-                f"{_BOOTSTRAP_MS // 1000} s: when this lasts, check the password and SAMENLOOP_KAFKA_SECURITY_PROTOCOL"
-            ) from None
+    """kafka-python says the same of a wrong password and of a broker that is away: a time-out. So ask first which it is."""
+    answers = {ask_to_log_in(access, address) for address in access.bootstrap.split(",")}
+    if Answer.REFUSED in answers:
+        raise _refused(access)
+    if answers == {Answer.ABSENT}:
+        raise TransientError(f"no broker answers at {access.bootstrap} (SAMENLOOP_KAFKA_BOOTSTRAP)")
+    if Answer.LET_IN not in answers:
+        raise TransientError(
+            f"what listens at {access.bootstrap} does not answer as a broker does: when this lasts, check "
+            "SAMENLOOP_KAFKA_BOOTSTRAP, SAMENLOOP_KAFKA_SECURITY_PROTOCOL and SAMENLOOP_KAFKA_SASL_MECHANISM"
+        )
+    try:
+        return make()
+    except (ValueError, TypeError, AssertionError, kafka_errors.KafkaConfigurationError) as error:
+        raise ConfigurationError(f"the broker settings cannot be used: {type(error).__name__}") from None
+    except kafka_errors.KafkaError as error:
+        raise TransientError(f"the broker at {access.bootstrap} is busy or starting: {type(error).__name__}") from None
 
 
 def _refused(access: KafkaAccess) -> ConfigurationError:
@@ -126,15 +100,3 @@ def _refused(access: KafkaAccess) -> ConfigurationError:
         f"the broker at {access.bootstrap} refuses user {access.username!r}: wrong user name or password "
         "(SAMENLOOP_KAFKA_USERNAME, SAMENLOOP_KAFKA_PASSWORD)"
     )
-
-
-def _unreachable(access: KafkaAccess) -> str | None:
-    """The bootstrap addresses when none of them accepts a connection."""
-    for address in access.bootstrap.split(","):
-        host, _, port = address.strip().rpartition(":")
-        try:
-            with socket.create_connection((host.strip("[]"), int(port)), timeout=3):
-                return None
-        except (OSError, ValueError):
-            continue
-    return access.bootstrap

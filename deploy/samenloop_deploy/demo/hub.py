@@ -18,7 +18,6 @@ from samenloop_deploy.local import Child, LocalStack, Room
 from samenloop_deploy.local.directory import free_port
 from samenloop_deploy.publishing import publish_agreements
 from samenloop_deploy.shipped import shipped
-from samenloop_processors import keys
 from samenloop_processors.agreement import Agreement, load_agreement
 from samenloop_schemas import sealing
 from samenloop_schemas.topics import Topics
@@ -70,8 +69,6 @@ class DemoHub:
         """Topics and rights, tables of keys, published agreements."""
         plan = self.stack.topology.plan(self.topics.prefix, partitions=PARTITIONS, single_node=True)
         topology_apply.apply(plan, self.stack.kafka_access())
-        keys.prepare(self.stack.keys_url("intake"))
-        self.stack.databases.grant_keys()
         access = self.stack.kafka_access("hub-operator")
         publish_agreements(access, self.topics, self.agreements, "demo", datetime.now(UTC) - IN_FORCE_FOR)
 

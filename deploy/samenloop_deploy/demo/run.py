@@ -19,7 +19,7 @@ from rich.progress import Progress as Bars
 
 from samenloop_deploy.demo.connectors import case_refs, connector_at_rest
 from samenloop_deploy.demo.hub import STAGES, DemoHub
-from samenloop_deploy.demo.standing import stages_at_rest
+from samenloop_deploy.demo.standing import knows_agreements, stages_at_rest
 from samenloop_deploy.demo.summary import Figures, Held, figures, read_hub
 from samenloop_deploy.local import LocalStack, Progress, ProgressCallback
 from samenloop_processors.keys import KeyStore
@@ -85,6 +85,7 @@ class _Demo:
         progress(Progress("stages, clock, notifier and pages"))
         self.hub.start()
         self._until(self.hub.ready_file.exists, "the partner systems to start", "partner-systems")
+        self._until(lambda: knows_agreements(self.hub), "intake to read the agreements")
         self.hub.start_connectors()
         self.keys = KeyStore(
             self.hub.stack.keys_url("web"), self.hub.secrets.kek, cache_size=200_000, cache_seconds=3600

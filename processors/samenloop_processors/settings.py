@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from pathlib import Path
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -42,8 +41,6 @@ class HubSettings(BaseSettings):
     """Port on loopback for /metrics, /livez and /readyz; 0 picks a free one."""
     instance: str | None = None
     """Static membership: one id per worker slot that comes back. None = dynamic member."""
-    state_dir: Path | None = None
-    """Where Faust may put its (empty) data directory; None = a temporary directory."""
 
     session_timeout_s: float = 10.0
     batch_records: int = 1000

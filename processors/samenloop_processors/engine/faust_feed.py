@@ -43,6 +43,9 @@ class StageApp(faust.App):
     logger = _LIBRARY_LOG
     runtime: Runtime
 
+    def _create_directories(self) -> None:
+        """There are no tables, so there is nothing to keep on disk, and nothing to leave behind after a kill."""
+
 
 class DbConsumer(driver.Consumer):
     """Faust's consumer, positioned by the database and emptied in lists."""
@@ -159,6 +162,7 @@ def make_app(name: str, inputs: tuple[str, ...], runtime: Runtime, **conf: Any) 
         stream_wait_empty=True,
         worker_redirect_stdouts=False,
         broker_commit_interval=1.0,
+        consumer_metadata_max_age_ms=30_000,
         **conf,
     )
     app.runtime = runtime

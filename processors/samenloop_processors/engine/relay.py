@@ -115,7 +115,6 @@ class Relay:
             finally:
                 with suppress(Exception):
                     await asyncio.wait_for(asyncio.shield(producer.stop()), 1.0)
-            self._sent_up_to.clear()
             self.doubt()
             await asyncio.sleep(wait)
             wait = min(2 * wait, LONGEST_WAIT_S)

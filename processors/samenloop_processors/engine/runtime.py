@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
@@ -88,7 +87,6 @@ class StageRuntime:
             ),
             broker_session_timeout=settings.session_timeout_s,
             broker_heartbeat_interval=settings.session_timeout_s / 3,
-            datadir=str(settings.state_dir or tempfile.mkdtemp(prefix="samenloop-stage-")),
             **({"consumer_group_instance_id": settings.instance} if settings.instance else {}),
         )
         self._watchdog = Watchdog(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -58,12 +59,27 @@ class SyncedCursor(psycopg.Cursor[Any]):
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
         super().execute(query, params, **options)
+        push_all(self.connection)
         self._pipeline.sync()
         return self
 
     def executemany(self, query: Any, params_seq: Iterable[Any], **options: Any) -> None:
         super().executemany(query, params_seq, **options)
+        push_all(self.connection)
         self._pipeline.sync()
+
+
+def push_all(connection: psycopg.Connection[Any]) -> None:
+    """Sends all that libpq still holds of a large statement.
+
+    psycopg 3.3 flushes once per command of a pipeline and then waits for an answer alone; when a statement is larger than
+    the socket's buffer, the server waits for the rest of it and both wait for ever.
+    """
+    pgconn = connection.pgconn
+    while pgconn.flush():
+        readable, _, _ = select.select([pgconn.socket], [pgconn.socket], [])
+        if readable:
+            pgconn.consume_input()
 
 
 @dataclass(slots=True)

@@ -78,8 +78,15 @@ class Area:
         self.operator = KeyStore(databases.keys_url("operator"), KEK)
         self.overlaps_keys = KeyStore(databases.keys_url("overlaps"), KEK)
         self.stage = OverlapsStage(topics, self.overlaps_keys)
-        self.harness = self.new_harness()
+        self._harness: Harness | None = None
         self.seen: dict[str, OverlapStatement] = {}
+
+    @property
+    def harness(self) -> Harness:
+        """Made when first asked for: a worker process must find the database as it left it."""
+        if self._harness is None:
+            self._harness = self.new_harness()
+        return self._harness
 
     def new_harness(self, batch: int = 1000) -> Harness:
         return Harness(self.stage, self.databases.url("overlaps"), topics=self.topics, batch=batch)
@@ -87,7 +94,7 @@ class Area:
     def restart(self, batch: int = 1000) -> None:
         """A new process on the same database: nothing in memory."""
         self.harness.close()
-        self.harness = self.new_harness(batch)
+        self._harness = self.new_harness(batch)
 
     def forget_everything(self) -> None:
         with psycopg.connect(self.databases.url("overlaps")) as connection:
@@ -190,7 +197,8 @@ class Area:
         return sorted(canonical_json(row) for row in (harness or self.harness).export(AREA))
 
     def close(self) -> None:
-        self.harness.close()
+        if self._harness is not None:
+            self._harness.close()
         for store in (self.intake, self.operator, self.overlaps_keys):
             store.close()
 

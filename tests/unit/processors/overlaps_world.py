@@ -158,12 +158,13 @@ def final(state: AreaState) -> list[OverlapStatement]:
     return [s if s.facts else replace(s, anchor="", state=CaseState.NEVER_OVERLAPPED) for s in found]
 
 
-def random_statement(rng: Random) -> Involvement:
-    number = rng.randrange(len(CASES))
-    start = rng.randrange(-5, DAYS - 5)
+def random_statement(rng: Random, cases: int = len(CASES)) -> Involvement:
+    """Few cases make much back and forth: told, recalled, told again."""
+    number = rng.randrange(cases)
+    start = rng.randrange(-5, 20)
     status = rng.choices(
         (Status.ACTIVE, Status.ENDED, Status.PAUSED, Status.ANNOUNCED, Status.RETRACTED, Status.WITHHELD),
-        (10, 5, 1, 1, 2, 1),
+        (14, 3, 1, 1, 2, 1),
     )[0]
     return statement(
         CASES[number],
@@ -171,9 +172,9 @@ def random_statement(rng: Random) -> Involvement:
         kind=number % 4 if rng.random() < 0.8 else rng.randrange(4),
         revision=rng.randrange(1, 9),
         starts=None if rng.random() < 0.05 else start,
-        ends=start + rng.randrange(0, 25) if rng.random() < 0.5 else None,
+        ends=start + rng.randrange(0, 25) if rng.random() < 0.35 else None,
         status=status,
-        confirmed=on(rng.randrange(DAYS)).replace(year=2024) if rng.random() < 0.1 else FIRST,
+        confirmed=on(rng.randrange(DAYS)).replace(year=2024) if rng.random() < 0.06 else FIRST,
         sensitivity=Sensitivity.PROTECTED if rng.random() < 0.04 else Sensitivity.NORMAL,
         stated_at=at(rng.randrange(DAYS // 2), rng.randrange(600)),
         recorded=at(rng.randrange(DAYS // 2), rng.randrange(600)),
@@ -208,7 +209,7 @@ class Clients:
         groups: dict[int, list[str]] = {}
         for person in PERSONS:
             if rng.random() < 0.95:
-                groups.setdefault(rng.choices(range(4), (6, 2, 1, 1))[0], []).append(person)
+                groups.setdefault(rng.choices(range(4), (12, 2, 1, 1))[0], []).append(person)
         return self.repartition(groups.values())
 
 

@@ -187,6 +187,20 @@ def test_what_was_told_too_early_is_recalled_and_told_again_under_another_id() -
     assert not {n.notice_id for n in again} & first
 
 
+def test_a_repeated_delivery_changes_nothing() -> None:
+    """A relay may repeat a row after newer ones: an old recall must not take back what was told since."""
+    area = Area()
+    area.enter(statement("f1", "p1"), statement("f2", "p2", 2))
+    area.answer()
+    area.enter(statement("f2", "p2", 2, revision=2, status=Status.RETRACTED))
+    recalls = [delivered(n, s.case_id, at(10)) for s in area.latest.values() for n in s.due]
+    area.enter(*recalls, statement("f2", "p2", 2, revision=3))
+    assert {change for change, _, _ in area.answer()} == {NoticeChange.NEW}
+    area.enter(*recalls)
+    assert area.due() == []
+    assert area.case.state is CaseState.NOTIFIED
+
+
 def test_an_ended_overlap_that_never_was_is_recalled_after_all() -> None:
     area = Area()
     area.enter(statement("f1", "p1"), statement("f2", "p2", 2))

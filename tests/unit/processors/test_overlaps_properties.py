@@ -53,7 +53,12 @@ def run(rng: Random, queues: list[list[Event]], chance: float) -> tuple[AreaStat
         log.append(event)
         notifier.see(take(state, event))
 
-    for event in interleaved(rng, *queues):
+    clients, published, days, *involvements = queues
+    if rng.random() < 0.8:  # as it mostly goes: without an agreement or a clock there is nothing to tell
+        enter(published[0])
+        enter(days[0])
+        published, days = published[1:], days[1:]
+    for event in interleaved(rng, clients, published, days, *involvements):
         enter(event)
         if rng.random() < 0.1:
             enter(rng.choice(log))
@@ -74,8 +79,9 @@ def run(rng: Random, queues: list[list[Event]], chance: float) -> tuple[AreaStat
 def world(seed: int, size: int) -> list[list[Event]]:
     rng = Random(seed)
     clients = Clients()
-    steps = [s for _ in range(size // 4 + 1) for s in clients.random(rng)]
-    involvements = [[random_statement(rng)] for _ in range(size)]
+    steps = [s for _ in range(size // 8 + 1) for s in clients.random(rng)]
+    cases = rng.choice((3, 6, 6, 6))
+    involvements = [[random_statement(rng, cases)] for _ in range(size)]
     return [steps, agreements(rng), [clock_day(n) for n in range(rng.randrange(1, DAYS) + 5)], *involvements]
 
 
@@ -87,7 +93,7 @@ def standing(state: AreaState) -> set[tuple[str, str, str]]:
 @given(seeds, seeds, st.integers(1, 25))
 def test_every_interleaving_gives_the_same_state(seed: int, other: int, size: int) -> None:
     queues = world(seed, size)
-    first, notifier, _ = run(Random(other), queues, 0.3)
+    first, notifier, _ = run(Random(other), queues, 0.6)
     clients, published, days, *involvements = queues
     again = AreaState(AREA)
     rng = Random(other + 1)
@@ -104,7 +110,7 @@ def test_every_interleaving_gives_the_same_state(seed: int, other: int, size: in
 def test_one_batch_or_many_give_the_same_state(seed: int, size: int) -> None:
     """What is looked at again after each event adds up to what one look at everything sees."""
     queues = world(seed, size)
-    one_by_one, _, log = run(Random(seed), queues, 0.3)
+    one_by_one, _, log = run(Random(seed), queues, 0.6)
     at_once = AreaState(AREA)
     at_once.settle, settle = list, at_once.settle  # type: ignore[method-assign]
     for event in log:
@@ -118,7 +124,7 @@ def test_one_batch_or_many_give_the_same_state(seed: int, size: int) -> None:
 def test_two_interleavings_with_deliveries_end_with_the_same_told(seed: int, a: int, b: int, size: int) -> None:
     queues = world(seed, size)
     queues[2] = [clock_day(n) for n in range(DAYS)]
-    first, notifier, log = run(Random(a), queues, 0.3)
+    first, notifier, log = run(Random(a), queues, 0.7)
     second, _, _ = run(Random(b), queues, 0.05)
     assert [x.facts for x in final(first) if x.facts] == [x.facts for x in final(second) if x.facts]
     assert standing(first) == standing(second) == Reference(log).desired()
@@ -167,7 +173,7 @@ def check_against_reference(seed: int, size: int) -> int:
     return len(log)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(16))
 def test_it_agrees_with_the_slow_and_obvious_reference(seed: int) -> None:
     check_against_reference(seed, 30)
 
@@ -234,9 +240,9 @@ def test_a_world_is_worth_trying() -> None:
     """The random worlds reach every state and every kind of notice; without that the properties above prove little."""
     changes: set[NoticeChange] = set()
     states: set[CaseState] = set()
-    for seed in range(25):
+    for seed in range(40):
         rng = Random(seed)
-        state, notifier, log = run(rng, world(seed, 20), 0.3)
+        state, notifier, log = run(rng, world(seed, 30), 0.6)
         changes |= {d.payload.change for d in notifier.decisions}
         states |= {s.state for s in final(state)}
         assert all(isinstance(d, Decision) for d in notifier.decisions)

@@ -158,11 +158,13 @@ class AreaState:
             self.stated[stated.case_id] = stated.anchor
             self._ids_on_anchor[_fact_of(stated.anchor)].append(stated.case_id)
         today = self.calendar.today or date.min
+        tomorrow = self._waiting[today + _DAY]
+        tomorrow.discard(stated.case_id)
+        if any(notice.deadline for notice in stated.due):
+            tomorrow.add(stated.case_id)
         for key in self._placed.get(stated.case_id, ()):
             if (day := self.ledger.items[key].day) > today:
                 self._waiting[day].add(stated.case_id)
-        if any(notice.deadline for notice in stated.due):
-            self._turn_on(stated.client_id, today + _DAY)
 
     def statement(self, case_id: str) -> OverlapStatement | None:
         """A case as it stands; None for an id that nobody ever heard of."""

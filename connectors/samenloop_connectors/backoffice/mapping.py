@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import NoReturn
 
 from samenloop_connectors.backoffice.config import BackofficeConfig, Municipality, Scheme
@@ -64,7 +64,11 @@ def version(row: Mapping[str, str], extracted_on: date) -> int:
 
 
 def report(config: BackofficeConfig, municipality: Municipality, module: str, row: Mapping[str, str]) -> CaseReport:
-    """What a row says. Raises DataError. `datum_einde` is the last day of it."""
+    """What a row says. Raises DataError.
+
+    `datum_einde` is the last day of it; without one, what has ended ended on its mutation date. What ended before it began,
+    never was.
+    """
     word = row["status"].lower()
     status = _STATUS.get(word)
     if status is None:
@@ -75,6 +79,10 @@ def report(config: BackofficeConfig, municipality: Municipality, module: str, ro
     starts_on, last_day = day(row, "datum_aanvang"), day(row, "datum_einde")
     died = partial(row.get("datum_overlijden", ""), "datum_overlijden")
     deceased = died.known or word == "overleden"
+    if status is Status.ENDED and starts_on is None:
+        status = Status.RETRACTED
+    if status is Status.ENDED and last_day is None:
+        last_day = max(starts_on or date.min, (day(row, "mutatiedatum") or date.max) - timedelta(days=1))
     stands = status is not Status.RETRACTED
     if starts_on and last_day and last_day < starts_on and stands:
         raise DataError("ends_before_start", "datum_einde")

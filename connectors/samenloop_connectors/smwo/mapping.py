@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, NoReturn
 
 from samenloop_connectors.sdk.errors import DataError
@@ -12,7 +12,7 @@ from samenloop_connectors.sdk.names import letters_only, split_house_number, spl
 from samenloop_connectors.smwo.config import SmwoOrganisation
 from samenloop_producers.statement import CaseReport
 from samenloop_schemas.codes import AddressKind, Consent, Domain, EndReason, Sensitivity, Sex, Status
-from samenloop_schemas.dates import UNKNOWN_DATE, PartialDate, after_last_day, micros
+from samenloop_schemas.dates import UNKNOWN_DATE, PartialDate, after_last_day, dutch_day, instant_of_ms, micros
 from samenloop_schemas.records import EPOCH, Address, PersonIdentity
 
 _SERVICES = {"AMW": "social_work", "CO": "client_support", "SMW": "school_social_work"}
@@ -58,8 +58,9 @@ def version(trajectory: Mapping[str, Any]) -> int:
 def report(organisation: SmwoOrganisation, legal_basis: str, purpose: str, trajectory: Mapping[str, Any]) -> CaseReport:
     """What a trajectory says. Raises DataError.
 
-    A waiting list is an announcement. `einddatum` is the last day of it. What was deleted, never happened. Where consent is
-    required, who did not give it is not named.
+    A waiting list is an announcement. `einddatum` is the last day of it; without one, what is closed ended when that was
+    written. What was deleted, or closed before it began, never happened. Where consent is required, who did not give it is not
+    named.
     """
     status = _coded(_STATUS, trajectory, "status")
     service_group = _coded(_SERVICES, trajectory, "soort")
@@ -72,8 +73,10 @@ def report(organisation: SmwoOrganisation, legal_basis: str, purpose: str, traje
         raise DataError("ends_before_start", "einddatum")
     if status is Status.ACTIVE and starts_on is None:
         raise DataError("missing", "startdatum")
-    if trajectory.get("verwijderd_op"):
+    if trajectory.get("verwijderd_op") or (status is Status.ENDED and starts_on is None):
         status = Status.RETRACTED
+    if status is Status.ENDED and last_day is None:
+        last_day = max(starts_on or date.min, dutch_day(instant_of_ms(version(trajectory) // 1000)) - timedelta(days=1))
     stands = status is not Status.RETRACTED
     named = stands and (organisation.consent == "not_required" or consent is Consent.GIVEN)
     ended = status is Status.ENDED

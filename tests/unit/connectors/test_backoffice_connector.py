@@ -193,6 +193,16 @@ def test_a_vanished_row_ends_after_two_snapshots_and_comes_back(night: Night) ->
     assert newest().revision > ended
 
 
+def test_what_ended_without_a_date_ended_when_that_was_written(night: Night) -> None:
+    night.night(
+        "0858_PW_20260110",
+        content(row(status="beeindigd"), row(dossiernummer="2", status="beeindigd", datum_aanvang="")),
+    )
+    assert {(said.status, said.ends_on) for said in night.edge.statements()} == {
+        (Status.ENDED, date(2026, 1, 5)), (Status.RETRACTED, None),
+    }  # fmt: skip
+
+
 def test_a_row_that_never_began_is_taken_back_when_it_vanishes(night: Night) -> None:
     night.night("0858_PW_20260110", content(row(status="aangevraagd", datum_aanvang="")))
     night.night("0858_PW_20260111", content())
@@ -267,7 +277,7 @@ def file_of(day: int, kind: str) -> bytes:
     return content(*rows[kind])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(nights, st.data())
 def test_any_order_repeats_and_splits_give_the_same_final_statement(
     files: dict[tuple[int, int], str], data: st.DataObject

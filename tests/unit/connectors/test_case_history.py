@@ -85,6 +85,14 @@ def test_two_nights_without_the_row_end_it_on_the_first_of_them() -> None:
     assert walk((1, "a", 1), (2, ABSENT, 0), (4, ABSENT, 0))[1].gone_on == date(2026, 1, 3)
 
 
+def test_a_late_file_that_moves_the_end_outranks_what_was_said() -> None:
+    ended = walk((1, "a", 1), (4, ABSENT, 0), (5, ABSENT, 0))[1]
+    seen_longer = walk((1, "a", 1), (4, ABSENT, 0), (5, ABSENT, 0), (2, "a", 1))[1]
+    missed_sooner = walk((1, "a", 1), (4, ABSENT, 0), (5, ABSENT, 0), (2, "a", 1), (3, ABSENT, 0))[1]
+    assert revision(ended) < revision(seen_longer) < revision(missed_sooner)
+    assert (ended.gone_on, missed_sooner.gone_on) == (date(2026, 1, 5), date(2026, 1, 4))
+
+
 def test_an_illegible_row_is_still_there() -> None:
     assert walk((1, "a", 1), (2, BLURRED, 0), (3, BLURRED, 0), (4, ABSENT, 0))[1].gone_on is None
 

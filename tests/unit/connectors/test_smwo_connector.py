@@ -156,6 +156,8 @@ def test_a_trajectory_in_the_hubs_words(api: Api, edge: Edge) -> None:
         ({"status": "wachtlijst", "startdatum": None}, Status.ANNOUNCED, True),
         ({"status": "aanmelding", "startdatum": None}, Status.ANNOUNCED, True),
         ({"verwijderd_op": "2026-03-01T10:00:00Z"}, Status.RETRACTED, False),
+        ({"status": "afgesloten", "startdatum": None}, Status.RETRACTED, False),
+        ({"status": "afgesloten"}, Status.ENDED, True),
         ({"consent": "nee"}, Status.ACTIVE, False),
         ({"consent": "niet_gevraagd"}, Status.ACTIVE, False),
         ({"client": {"geboortedatum": None, "postcode": None, "huisnummer_volledig": None}}, Status.ACTIVE, True),
@@ -168,6 +170,9 @@ def test_status_and_whether_the_person_is_named(
     edge.runner.round()
     assert edge.only().status is status
     assert (edge.only().identity is not None) is named
+    assert (edge.only().ends_on is not None) is (status is Status.ENDED), (
+        "what is closed without a date ended when that was written"
+    )
 
 
 def test_pages_changes_and_quiet_polls(api: Api, edge: Edge) -> None:
@@ -266,7 +271,7 @@ versions = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(versions, min_size=1, max_size=6, unique_by=lambda v: v[0]), st.data())
 def test_any_order_repeats_and_splits_give_the_same_final_statement(
     rows: list[tuple[int, str, str]], data: st.DataObject

@@ -82,6 +82,11 @@ class CaseView:
         own_end = None if None in ends else max((end for end in ends if end), default=None)
         return any(end is not None and end <= self.today for end in (self.case.episode_to, own_end))
 
+    def left(self, lane: Lane) -> bool:
+        """A party whose involvement has ended: in the picture, but no longer someone to speak to."""
+        today = self.today
+        return today is not None and all(s.end is not None and s.end <= today for s in lane.stretches)
+
     @property
     def needs_contact(self) -> bool:
         return not self.over and self.case.state in NEEDS_CONTACT

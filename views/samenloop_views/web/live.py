@@ -91,13 +91,14 @@ async def stream(
     known: str,
     gone: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[bytes]:
-    """Server-sent events: one "changed" per real change of `stand` since `known`; ends when `stand` is None (logged out)."""
+    """Server-sent events: one "changed" per real change of `stand` since `known`; `stand` None: logged out."""
     event = changes.wait_for(area)
     try:
         yield f"retry: {REPLY_IN_MS}\n\n".encode()
         while not changes.stopping and not await gone():
             now = await stand()
             if now is None:
+                yield b"event: changed\ndata: changed\n\n"  # the page asks, and is sent to the log-in
                 return
             if now != known:
                 known = now

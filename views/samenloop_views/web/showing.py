@@ -100,13 +100,10 @@ def in_list(found: Found, person: IdentityFacts | None, say: Language) -> dict[s
 
 def whole(found: Found, person: IdentityFacts | None, say: Language) -> dict[str, Any]:
     view, _ = found.view, say.gettext
+    # of a sensitive service not even how well it agrees
     by_lane = [
         (lane, [f for f in view.other_facts if f.party == lane.party]) for lane in view.others if not lane.hidden
     ]
-    if any(lane.hidden for lane in view.others):
-        named = {lane.party for lane in view.lanes}
-        hidden = next(lane for lane in view.others if lane.hidden)
-        by_lane.append((hidden, [f for f in view.other_facts if f.party not in named]))
     return {
         "view": view,
         "timeline": draw(view),

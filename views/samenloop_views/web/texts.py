@@ -49,6 +49,9 @@ class Language:
     def day(self, day: date | None) -> str:
         return format_date(day, "d MMMM y", locale=self.code) if day else ""
 
+    def short(self, day: date | None) -> str:
+        return format_date(day, "d MMM y", locale=self.code) if day else ""
+
     def weekday(self, day: date) -> str:
         return format_date(day, "EEEE d MMMM", locale=self.code)
 

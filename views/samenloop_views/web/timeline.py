@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from textwrap import wrap
 
 from samenloop_views.web.case_view import CaseView, Lane, Stretch
 
 MOST_TICKS = 6
+NAME_WIDTH = 30
+LINE_HEIGHT, ROW_HEIGHT = 18, 54
 _STEPS = (1, 3, 6, 12, 24, 60, 120)
 """Months between ticks."""
 
@@ -32,8 +35,12 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    """A lane at its height in pixels. `lines`: its name, wrapped to fit a narrow screen; a hidden lane has one empty line."""
+
     lane: Lane
     bars: tuple[Bar, ...]
+    lines: tuple[str, ...]
+    y: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,8 @@ class Timeline:
     today: date | None
     today_x: float | None
     overlap_anchor: str
+    height: int
+    """Of all rows, in pixels."""
 
 
 def draw(view: CaseView) -> Timeline:
@@ -75,12 +84,18 @@ def draw(view: CaseView) -> Timeline:
         return replace(plain, hatch=(left, round(right - left, 2))) if left < right else plain
 
     middle = overlap.x + overlap.width / 2
+    rows, height = [], 0
+    for lane in view.lanes:
+        lines = tuple(wrap(lane.name, NAME_WIDTH)) or ("",)
+        rows.append(Row(lane, tuple(hatched(bar(stretch)) for stretch in lane.stretches), lines, height))
+        height += ROW_HEIGHT + LINE_HEIGHT * len(lines)
     return Timeline(
-        rows=tuple(Row(lane, tuple(hatched(bar(stretch)) for stretch in lane.stretches)) for lane in view.lanes),
+        rows=tuple(rows),
         ticks=_ticks(first, last, x),
         overlap=overlap,
         today=view.today,
         today_x=x(view.today) if view.today else None,
+        height=height,
         overlap_anchor="start" if middle < 35 else "end" if middle > 65 else "middle",
     )
 

@@ -145,10 +145,10 @@ class KeyStore:
                     found[subject] = key
             if absent:
                 found |= self._read_subjects(kind, absent)
-                new = sorted(subject for subject in absent if subject not in found)
-                if new:
-                    self._insert(kind, new)
-                    found |= self._read_subjects(kind, new)
+                if new := sorted(subject for subject in absent if subject not in found):
+                    found |= self._insert(kind, new)
+                if outrun := [subject for subject in new if subject not in found]:
+                    found |= self._read_subjects(kind, outrun)
             return found
 
     def get_many(self, kind: KeyKind, key_ids: Iterable[UUID]) -> dict[UUID, DataKey | Destroyed]:
@@ -163,7 +163,7 @@ class KeyStore:
                 else:
                     found[key_id] = key
             if absent:
-                query = sql.SQL("SELECT key_id, wrapped FROM {} WHERE key_id = ANY(%s)").format(_table(kind))
+                query = sql.SQL("SELECT key_id, wrapped FROM {} WHERE key_id = ANY(%b)").format(_table(kind))
                 rows = self._run(lambda c: c.execute(query, [absent], binary=True).fetchall())
                 for key_id, wrapped in rows:
                     found[key_id] = self._unwrapped(kind, key_id, wrapped)
@@ -204,7 +204,7 @@ class KeyStore:
                 self._connection = None
 
     def _read_subjects(self, kind: KeyKind, subjects: list[bytes]) -> dict[bytes, DataKey | Destroyed]:
-        query = sql.SQL("SELECT subject, key_id, wrapped FROM {} WHERE subject = ANY(%s)").format(_table(kind))
+        query = sql.SQL("SELECT subject, key_id, wrapped FROM {} WHERE subject = ANY(%b)").format(_table(kind))
         rows = self._run(lambda c: c.execute(query, [subjects], binary=True).fetchall())
         found: dict[bytes, DataKey | Destroyed] = {}
         for subject, key_id, wrapped in rows:
@@ -213,17 +213,27 @@ class KeyStore:
                 self._by_subject[kind].put(subject, key)
         return found
 
-    def _insert(self, kind: KeyKind, subjects: list[bytes]) -> None:
-        """In the order of the subjects, so that two processes cannot wait for each other in a circle."""
-        ids = [uuid4() for _ in subjects]
-        wrapped = [
-            sealing.encrypt(self._kek, sealing.new_key() + sealing.new_key(), _place(kind, key_id)) for key_id in ids
-        ]
+    def _insert(self, kind: KeyKind, subjects: list[bytes]) -> dict[bytes, DataKey | Destroyed]:
+        """The keys that were made, without those that another process made first.
+
+        In the order of the subjects, so that two processes cannot wait for each other in a circle.
+        """
+        made = [(subject, DataKey(uuid4(), sealing.new_key(), sealing.new_key())) for subject in subjects]
+        ids = [key.key_id for _, key in made]
+        wrapped = [sealing.encrypt(self._kek, key.key + key.secret, _place(kind, key.key_id)) for _, key in made]
         query = sql.SQL(
-            "INSERT INTO {} (key_id, subject, wrapped) SELECT * FROM unnest(%s::uuid[], %s::bytea[], %s::bytea[])"
-            " ON CONFLICT (subject) DO NOTHING"
+            "INSERT INTO {} (key_id, subject, wrapped) SELECT * FROM unnest(%b::uuid[], %b::bytea[], %b::bytea[])"
+            " ON CONFLICT (subject) DO NOTHING RETURNING key_id"
         ).format(_table(kind))
-        self._run(lambda c: c.execute(query, [ids, subjects, wrapped]))
+        rows = self._run(lambda c: c.execute(query, [ids, subjects, wrapped], binary=True).fetchall())
+        ours = {key_id for (key_id,) in rows}
+        found: dict[bytes, DataKey | Destroyed] = {}
+        for subject, key in made:
+            if key.key_id in ours:
+                found[subject] = key
+                self._by_subject[kind].put(subject, key)
+                self._by_id[kind].put(key.key_id, key)
+        return found
 
     def _unwrapped(self, kind: KeyKind, key_id: UUID, wrapped: bytes | None) -> DataKey | Destroyed:
         if wrapped is None:

@@ -13,7 +13,7 @@ from samenloop_processors.engine.api import Headers, Outgoing
 Execute = Callable[[str, Any], psycopg.Cursor[Any]]
 
 _INSERT = """INSERT INTO outbox(partition, seq, topic, key, value, headers)
-SELECT * FROM unnest(%s::int[], %s::bigint[], %s::text[], %s::bytea[], %s::bytea[], %s::text[])"""
+SELECT * FROM unnest(%b::int[], %b::bigint[], %b::text[], %b::bytea[], %b::bytea[], %b::text[])"""
 _SELECT = """SELECT partition, seq, topic, key, value, headers FROM outbox
 WHERE partition = ANY(%s) ORDER BY partition, seq LIMIT %s"""
 _DELETE = """DELETE FROM outbox o USING unnest(%s::int[], %s::bigint[]) AS sent(partition, seq)

@@ -57,9 +57,10 @@ CREATE TABLE IF NOT EXISTS feed_day (
 _ENTRY = """subject, statement_id, person_ref, revision, stated_at, recorded_at, status, passed, emitted, codes,
 agreement_version"""
 _READ_CASES = f"SELECT {_ENTRY} FROM statement WHERE area = %s AND subject = ANY(%s)"  # noqa: S608  constant
+# %b: an array goes out in binary; as text, its items are escaped one by one.
 _WRITE = """INSERT INTO statement
-SELECT * FROM unnest(%s::text[], %s::bytea[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-    %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::boolean[], %s::boolean[], %s::text[], %s::int[])
+SELECT * FROM unnest(%b::text[], %b::bytea[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
+    %b::bigint[], %b::timestamptz[], %b::timestamptz[], %b::text[], %b::boolean[], %b::boolean[], %b::text[], %b::int[])
 ON CONFLICT (area, subject, statement_id) DO UPDATE SET
     status = excluded.status, passed = excluded.passed, emitted = excluded.emitted, codes = excluded.codes,
     agreement_version = excluded.agreement_version, person_ref = excluded.person_ref,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 from samenloop_processors.agreement import AgreementBook
@@ -37,13 +38,16 @@ class CaseId:
         return f"{self.organisation}/{self.source_system}"
 
     def subject(self) -> bytes:
-        parts = (self.area, self.partner, self.organisation, self.source_system, self.case_ref)
-        return derived_id("case_subject", *parts).bytes
+        return _subject("case_subject", self, self.case_ref)
 
     def person_subject(self, person_ref: str) -> bytes:
         """A person as this partner's source knows him."""
-        parts = (self.area, self.partner, self.organisation, self.source_system, person_ref)
-        return derived_id("person_subject", *parts).bytes
+        return _subject("person_subject", self, person_ref)
+
+
+@lru_cache(maxsize=8192)
+def _subject(kind: str, case: CaseId, ref: str) -> bytes:
+    return derived_id(kind, case.area, case.partner, case.organisation, case.source_system, ref).bytes
 
 
 @dataclass(frozen=True, slots=True)

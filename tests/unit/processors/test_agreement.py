@@ -47,7 +47,8 @@ def test_a_party_names_the_service_group_or_takes_any() -> None:
         return found.id if found else None
 
     assert party("lumens", Domain.WMO, "client_support") == "lumens/client-support"
-    assert party("lumens", Domain.WMO, "youth_health") is None
+    assert party("lumens", Domain.WMO, "school_social_work") == "lumens/social-work"
+    assert party("lumens", Domain.JW, "youth_help") is None
     assert party("gemeente-cranendonck", Domain.JW, "youth_help") == "gemeente-cranendonck/jeugd"
     assert party("gemeente-cranendonck", Domain.WGS, "debt_support") is None
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from samenloop_deploy import topology_apply
 from samenloop_deploy.demo.connectors import connector_configs
-from samenloop_deploy.local import Child, LocalStack, Room
+from samenloop_deploy.local import Child, Databases, LocalStack, Room
 from samenloop_deploy.local.directory import free_port
 from samenloop_deploy.publishing import publish_agreements
 from samenloop_deploy.shipped import shipped
@@ -46,9 +46,21 @@ class Secrets:
 class DemoHub:
     """The hub and the connectors on one local stack."""
 
-    def __init__(self, stack: LocalStack, web_port: int, prefix: str = "") -> None:
+    def __init__(
+        self,
+        stack: LocalStack,
+        web_port: int,
+        prefix: str = "",
+        *,
+        databases: Databases | None = None,
+        secrets: Secrets | None = None,
+        logs: Path | None = None,
+        session_timeout_s: float = 10,
+    ) -> None:
         self.stack = stack
-        self.secrets = Secrets()
+        self.databases = databases or stack.databases
+        self.secrets = secrets or Secrets()
+        self.session_timeout_s = session_timeout_s
         self.topics = Topics(prefix)
         self.agreements: list[Agreement] = [
             load_agreement(file) for file in sorted(shipped("agreements").glob("*.yaml"))
@@ -56,7 +68,7 @@ class DemoHub:
         self.partners = tuple(stack.topology.partners)
         self.web_port = web_port or free_port()
         self.metrics_ports = {name: free_port() for name in (*STAGES, "web", "notifier", *self.partners)}
-        self.logs = stack.directory / "logs"
+        self.logs = logs or stack.directory / "logs"
         self.logs.mkdir(exist_ok=True)
         self.edge = stack.directory / "edge"
         self.edge.mkdir(exist_ok=True)
@@ -75,11 +87,23 @@ class DemoHub:
     def start(self) -> None:
         """The stages, the clock, the notifier and the pages."""
         for name in STAGES:
-            self._start(name, ("stage", "run", name), Room.STAGE, self.stage_environment(name), restart=True)
+            self.start_stage(name)
         areas = [part for agreement in self.agreements for part in ("--area", agreement.area)]
         self._start("clock", ("clock", *areas), Room.STAGE, self._kafka("hub-clock"), restart=True)
-        self._start("notifier", ("notify",), Room.STAGE, self._notifier(), restart=True)
+        self.start_notifier()
         self._start("web", ("web",), Room.WEB, self._web(), restart=True)
+
+    def start_stage(self, name: str, slot: int = 0, *, restart: bool = True) -> str:
+        """A worker of a stage; those beside the first have a slot of their own. Returns the child's name."""
+        environment = self.stage_environment(name) | {"SAMENLOOP_INSTANCE": f"{name}-{slot}"}
+        if slot:
+            environment |= {"SAMENLOOP_METRICS_PORT": "0"}
+        child = f"{name}-{slot}" if slot else name
+        self._start(child, ("stage", "run", name), Room.STAGE, environment, restart=restart)
+        return child
+
+    def start_notifier(self) -> None:
+        self._start("notifier", ("notify",), Room.STAGE, self._notifier(), restart=True)
 
     def start_partner_systems(self, *options: str) -> None:
         """The synthetic partner systems. A restart would begin their world anew, so there is none."""
@@ -115,7 +139,7 @@ class DemoHub:
 
     def stage_environment(self, name: str) -> dict[str, str]:
         environment = self._kafka(f"hub-{name}") | self._database(name) | self._metrics(name)
-        environment |= {"SAMENLOOP_INSTANCE": f"{name}-0", "SAMENLOOP_SESSION_TIMEOUT_S": "10"}
+        environment |= {"SAMENLOOP_SESSION_TIMEOUT_S": f"{self.session_timeout_s:g}"}
         if name in OPENERS:
             environment |= self._keys(name)
         if name == "intake":
@@ -158,11 +182,11 @@ class DemoHub:
         return self.stack.kafka_access(principal).environment() | {"SAMENLOOP_TOPIC_PREFIX": self.topics.prefix}
 
     def _database(self, role: str) -> dict[str, str]:
-        return {"DATABASE_URL": self.stack.database_url(role)}
+        return {"DATABASE_URL": self.databases.url(role)}
 
     def _keys(self, role: str) -> dict[str, str]:
         return {
-            "SAMENLOOP_KEYS_URL": self.stack.keys_url(role),
+            "SAMENLOOP_KEYS_URL": self.databases.keys_url(role),
             "SAMENLOOP_KEK": sealing.key_to_text(self.secrets.kek),
         }
 

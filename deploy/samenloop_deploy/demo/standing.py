@@ -41,7 +41,7 @@ def stage_status(hub: DemoHub, name: str) -> Status:
     inputs = tuple(
         t for t in topology.topic_names(hub.topics.prefix) for r in reads if fnmatchcase(t, hub.topics.prefix + r)
     )
-    settings = HubSettings(database_url=SecretStr(hub.stack.database_url("operator")), topic_prefix=hub.topics.prefix)
+    settings = HubSettings(database_url=SecretStr(hub.databases.url("operator")), topic_prefix=hub.topics.prefix)
     return status(_Seen(name, inputs), settings, hub.stack.kafka_access())
 
 

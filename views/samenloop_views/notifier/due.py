@@ -1,86 +1,109 @@
-"""What is due, with the parties' own case references; read from the live views in one look."""
+"""Which notices are due and can be told now: the views' word, less what was delivered, with the recipient's own refs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 from samenloop_processors.keys import DataKey, KeyKind, KeyStore
-from samenloop_schemas import codec, envelope, sealing
-from samenloop_schemas.codes import OverlapKind
-from samenloop_schemas.records import AcceptedStatement, DueNotice, OverlapStatement
-from samenloop_views.database import Connection
+from samenloop_schemas import codec, envelope
+from samenloop_schemas.codes import DecisionKind
+from samenloop_schemas.records import AcceptedStatement, Decision, DueNotice, OverlapStatement
+from samenloop_views.database import Agreements, Connection, ViewsDatabase, days, in_force
+from samenloop_views.notifier import content
+from samenloop_views.notifier.deliveries import Delivery, Step
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """One notice to deliver. `case_refs` per partner that spoke for the recipient's own involvements."""
+class Own:
+    """What is stored of one of the recipient's own involvements."""
 
-    area: str
-    case_id: str
-    kind: OverlapKind
-    notice: DueNotice
-    case_refs: Mapping[str, tuple[str, ...]]
+    case_key_id: UUID
+    partner: str
+    statement_id: UUID
+    facts: bytes
 
 
-def read_due(connection: Connection, keys: KeyStore, told: Iterable[UUID]) -> list[Due]:
-    """Everything that should be sent and is neither in `told` nor recorded as delivered, in a fixed order."""
+class DueNotices:
+    def __init__(self, database: ViewsDatabase, keys: KeyStore, public_url: str) -> None:
+        self._database, self._keys, self._public_url = database, keys, public_url
+        self._agreements = Agreements()
+
+    def find(self, limit: int) -> list[Delivery]:
+        """New deliveries, the oldest first. One whose own involvement has not reached the views yet waits."""
+        with self._database.look() as connection:
+            rows = connection.execute(
+                """SELECT d.area, d.notice_id, c.statement, s.statement
+                   FROM due_notice d JOIN overlap_case c ON c.area = d.area AND c.case_id = d.case_id
+                   LEFT JOIN notice_sent s ON s.area = d.area AND s.notice_id = d.notice_id AND s.kind = %s
+                   WHERE NOT EXISTS (SELECT FROM notice_sent t
+                       WHERE t.area = d.area AND t.notice_id = d.notice_id AND t.kind = %s)
+                     AND NOT EXISTS (SELECT FROM notifier.delivery n
+                       WHERE n.area = d.area AND n.notice_id = d.notice_id)
+                   ORDER BY c.detected_at, d.area, d.notice_id LIMIT %s""",
+                (DecisionKind.NOTICE_INTENDED.value, DecisionKind.NOTICE_DELIVERED.value, limit),
+            ).fetchall()
+            found: dict[tuple[str, UUID], Delivery] = {}
+            for area, notice_id, body, intention in rows:
+                case = codec.decode(body, OverlapStatement)
+                due = next(notice for notice in case.due if notice.notice_id == notice_id)
+                if (area, notice_id) in found:
+                    continue  # stated on two cases while one takes over from the other
+                delivery = self._delivery(connection, case, due, intention)
+                if delivery is not None:
+                    found[area, notice_id] = delivery
+        return list(found.values())
+
+    def _delivery(
+        self, connection: Connection, case: OverlapStatement, due: DueNotice, intention: bytes | None
+    ) -> Delivery | None:
+        wanted = content.own_facts(due)
+        own = _own(connection, case.area, wanted)
+        if len(own) < len(wanted):
+            return None
+        agreement = in_force(self._agreements.book(connection), case.area, days(connection).get(case.area))
+        organisation = agreement.organisation(due.organisation) if agreement else None
+        partner = organisation.partner if organisation else own[0].partner if own else ""
+        if not partner:
+            log.warning("a notice for %s has no feed to go to", due.organisation)
+            return None
+        refs = self._refs([one for one in own if one.partner == partner])
+        # an intention already on the log is repeated as it was: our own memory may have been lost
+        intended = intention and bytes(intention)
+        return Delivery(
+            area=case.area,
+            notice_id=due.notice_id,
+            partner=partner,
+            step=Step.TAKEN,
+            intended=intended or codec.encode(content.intended(due, case, datetime.now(UTC))),
+            notice=codec.encode(content.notice(due, case, refs, self._public_url)),
+        )
+
+    def _refs(self, own: Sequence[Own]) -> list[str]:
+        """The partner's own refs; an erased case has none."""
+        keys = self._keys.get_many(KeyKind.CASE, [one.case_key_id for one in own]) if own else {}
+        return [
+            envelope.open_facts(key.key, AcceptedStatement(statement_id=one.statement_id, facts=one.facts)).case_ref
+            for one in own
+            if isinstance(key := keys[one.case_key_id], DataKey)
+        ]
+
+
+def delivered(delivery: Delivery) -> bytes:
+    """The record that says so, with the moment of now."""
+    return codec.encode(content.delivered(codec.decode(delivery.intended, Decision), datetime.now(UTC)))
+
+
+def _own(connection: Connection, area: str, facts: Sequence[str]) -> list[Own]:
     rows = connection.execute(
-        """SELECT d.area, d.notice_id, c.statement
-           FROM due_notice d JOIN overlap_case c USING (area, case_id)
-           WHERE d.notice_id <> ALL(%s) AND NOT EXISTS (
-               SELECT FROM notice_sent s
-               WHERE s.area = d.area AND s.notice_id = d.notice_id AND s.kind = 'NOTICE_DELIVERED')
-           ORDER BY d.area, d.notice_id, d.case_id""",
-        (list(told),),
-    ).fetchall()
-    found: dict[UUID, tuple[OverlapStatement, DueNotice]] = {}
-    for _, notice_id, body in rows:
-        case = codec.decode(body, OverlapStatement)
-        notice = next((n for n in case.due if n.notice_id == notice_id), None)
-        if notice is not None:
-            found.setdefault(notice_id, (case, notice))
-    refs = _case_refs(connection, keys, found.values())
-    return [
-        Due(case.area, case.case_id, case.kind, notice, _own(case.area, notice, refs))
-        for case, notice in found.values()
-    ]
-
-
-Refs = Mapping[tuple[str, str], tuple[str, str]]
-"""(area, involvement id) to (partner, case reference)."""
-
-
-def _own(area: str, notice: DueNotice, refs: Refs) -> dict[str, tuple[str, ...]]:
-    own = sorted({involvement for basis in notice.about for involvement in basis.own})
-    by_partner: dict[str, list[str]] = {}
-    for involvement in own:
-        if (found := refs.get((area, involvement))) is not None:
-            by_partner.setdefault(found[0], []).append(found[1])
-    return {partner: tuple(case_refs) for partner, case_refs in by_partner.items()}
-
-
-def _case_refs(
-    connection: Connection, keys: KeyStore, due: Iterable[tuple[OverlapStatement, DueNotice]]
-) -> dict[tuple[str, str], tuple[str, str]]:
-    """A case whose key was destroyed has no reference any more: its partner hears of the notice without it."""
-    wanted = {(case.area, i) for case, notice in due for basis in notice.about for i in basis.own}
-    areas, involvements = [area for area, _ in wanted], [i for _, i in wanted]
-    rows = connection.execute(
-        """SELECT k.area, k.involvement_id, i.partner, i.case_key_id, i.statement_id, i.facts
-           FROM unnest(%s::text[], %s::text[]) w(area, involvement_id)
-           JOIN known_fact k USING (area, involvement_id) JOIN involvement i USING (area, case_key_id)""",
-        (areas, involvements),
-    ).fetchall()
-    data_keys = keys.get_many(KeyKind.CASE, [row[3] for row in rows])
-    found = {}
-    for area, involvement, partner, key_id, statement_id, facts in rows:
-        key = data_keys[key_id]
-        if isinstance(key, DataKey):
-            try:
-                opened = envelope.open_facts(key.key, AcceptedStatement(statement_id=statement_id, facts=facts))
-            except (sealing.NotOpened, codec.Undecodable):
-                continue  # the stages have set it apart and counted it; a notice is no place to find out
-            found[area, involvement] = (partner, opened.case_ref)
-    return found
+        """SELECT v.case_key_id, v.partner, v.statement_id, v.facts FROM known_fact k
+           JOIN involvement v ON v.area = k.area AND v.case_key_id = k.case_key_id
+           WHERE k.area = %s AND k.involvement_id = ANY(%s) ORDER BY k.involvement_id""",
+        (area, list(facts)),
+    )
+    return [Own(case_key_id, partner, statement_id, bytes(body)) for case_key_id, partner, statement_id, body in rows]

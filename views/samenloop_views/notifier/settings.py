@@ -9,8 +9,8 @@ class NotifierSettings(HubSettings):
     """The notifier process."""
 
     public_url: str = ""
-    """Where a notice's link leads."""
+    """Where a notice's link leads; empty: notices carry no link."""
     poll_seconds: float = 3.0
     """How long a wake-up that got lost can delay a notice."""
-    oin: str = "00000000000000000000"
+    hub_oin: str = "0" * 20
     """The hub's organisation number, for `ce_source`."""

@@ -42,6 +42,7 @@ SHARED = 0.25
 """Share of persons with two parties: each is an overlap."""
 PATIENCE_S = 600
 LOOK_S = 0.1
+SILENCE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +200,20 @@ def delay(hub: DemoHub, ready: Sequence[Ready], rate: float) -> dict[str, float]
 
     sender = threading.Thread(target=send)
     sender.start()
-    deadline = time.monotonic() + len(ready) / rate + 30
-    while (not done.is_set() or wanted["involvement"]) and time.monotonic() < deadline:
+    deadline = time.monotonic() + len(ready) / rate + PATIENCE_S
+    news = time.monotonic()
+
+    def going_on() -> bool:
+        """An overlap that is not found never comes: what has been silent for a while is missed."""
+        waiting = wanted["involvement"] or (wanted["overlap"] and time.monotonic() - news < SILENCE_S)
+        return bool(not done.is_set() or waiting) and time.monotonic() < deadline
+
+    while going_on():
         views.woken(LOOK_S)
         for what, look in (("involvement", views.involvements), ("overlap", views.overlaps)):
             seen = look(tuple(wanted[what]))
             now = time.monotonic()
+            news = now if seen else news
             waits[what] += [now - sent[one] for one in seen]
             wanted[what] -= seen
     sender.join()

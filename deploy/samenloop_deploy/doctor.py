@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from samenloop_schemas.topics import Topics
 
@@ -258,7 +258,8 @@ def _agreements() -> Finding:
     return Finding(name, "ok", f"{held} decisions in the log")
 
 
-def _admin():  # type: ignore[no-untyped-def]  # kafka-python has no types
+def _admin() -> Any:
+    """A client of kafka-python, which has no types."""
     from kafka import KafkaAdminClient
 
     from samenloop_schemas.kafka_access import KafkaAccess

@@ -81,7 +81,7 @@ def web() -> None:
         from samenloop_views.web.server import run_web
         from samenloop_views.web.settings import WebSettings
 
-        run_web(WebSettings())
+        run_web(WebSettings())  # type: ignore[call-arg]  # from the environment
 
 
 @app.command()
@@ -92,10 +92,9 @@ def notify() -> None:
 
         die_with_parent()
         from samenloop_views.notifier.run import run_notifier
-
         from samenloop_views.notifier.settings import NotifierSettings
 
-        run_notifier(NotifierSettings())
+        run_notifier(NotifierSettings())  # type: ignore[call-arg]  # from the environment
 
 
 @app.command()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from rich.progress import Progress as Bars
 
 from samenloop_deploy.demo.connectors import case_refs, connector_at_rest
-from samenloop_deploy.demo.hub import STAGES, DemoHub
+from samenloop_deploy.demo.hub import DemoHub
 from samenloop_deploy.demo.standing import knows_agreements, stages_at_rest
 from samenloop_deploy.demo.summary import Figures, Held, figures, read_hub
-from samenloop_deploy.local import LocalStack, Progress, ProgressCallback
+from samenloop_deploy.local import ChildFailed, LocalStack, Progress, ProgressCallback, Supervisor
 from samenloop_processors.keys import KeyStore
 
 LOOK_EVERY_S = 0.5
@@ -55,27 +56,43 @@ class GaveUp(Exception):
     """Something did not happen in time; the message says what."""
 
 
+class StopAsked(BaseException):
+    """INT, TERM or HUP came. No `Exception`: nothing on the way may take it for a failure of its own."""
+
+
 def run_demo(options: DemoOptions, console: Console) -> Outcome:
     """Blocks until everything arrived (`once`) or until INT, TERM or HUP. Raises LocalStackError."""
     began = time.monotonic()
-    with _starting(console) as progress, LocalStack.start(progress=progress) as stack:
-        hub = DemoHub(stack, options.port)
-        demo = _Demo(options, console, hub, began)
+    with Supervisor.signals() as asked:
+        progress = _telling(console, asked)
         try:
-            with stack.supervisor.signals() as asked:
-                return demo.run(progress, asked.is_set, asked.wait)
-        finally:
-            if options.keep_logs:
-                shutil.copytree(hub.logs, Path(options.keep_logs), dirs_exist_ok=True)
+            with LocalStack.start(progress=progress) as stack:
+                hub = DemoHub(stack, options.port)
+                try:
+                    return _Demo(options, console, hub, began, asked).run(progress)
+                finally:
+                    if options.keep_logs:
+                        shutil.copytree(hub.logs, Path(options.keep_logs), dirs_exist_ok=True)
+        except StopAsked:
+            return Outcome(not options.once, "stopped on request, before everything had arrived")
 
 
 class _Demo:
-    def __init__(self, options: DemoOptions, console: Console, hub: DemoHub, began: float) -> None:
-        self.options, self.console, self.hub, self.began = options, console, hub, began
+    def __init__(
+        self, options: DemoOptions, console: Console, hub: DemoHub, began: float, asked: threading.Event
+    ) -> None:
+        self.options, self.console, self.hub, self.began, self.asked = options, console, hub, began, asked
         self.seconds: dict[str, float] = {}
 
-    def run(self, progress: ProgressCallback, asked: Callable[[], bool], wait: Callable[[float], bool]) -> Outcome:
-        self._asked = asked
+    def run(self, progress: ProgressCallback) -> Outcome:
+        try:
+            self._start(progress)
+            self._arrival()
+            return self._once() if self.options.once else self._stay()
+        except (GaveUp, ChildFailed) as problem:
+            return Outcome(False, str(problem), self._figures_or_nothing())
+
+    def _start(self, progress: ProgressCallback) -> None:
         world = ("--seed", str(self.options.seed), "--scale", str(self.options.scale))
         still = ("--tick-seconds", "0", "--extract-seconds", "0") if self.options.once else ()
         progress(Progress("synthetic people"))
@@ -84,40 +101,34 @@ class _Demo:
         self.hub.prepare()
         progress(Progress("stages, clock, notifier and pages"))
         self.hub.start()
-        self._until(self.hub.ready_file.exists, "the partner systems to start", "partner-systems")
+        self._until(self.hub.ready_file.exists, "the partner systems to start")
         self._until(lambda: knows_agreements(self.hub), "intake to read the agreements")
         self.hub.start_connectors()
         self.keys = KeyStore(
             self.hub.stack.keys_url("web"), self.hub.secrets.kek, cache_size=200_000, cache_seconds=3600
         )
         self._mark("started")
-        try:
-            self._arrival()
-        except GaveUp as problem:
-            return Outcome(False, str(problem), self._figures_or_nothing())
-        if self.options.once:
-            return self._once()
+
+    def _stay(self) -> Outcome:
         self._show(self._figures())
         self.console.print(
             f"[bold green]The pages are at {self.hub.url}[/]  (choose a demo user; Ctrl-C ends the demo)"
         )
         for name, port in self.hub.metrics_ports.items():
             self.console.print(f"  metrics of {name}: http://127.0.0.1:{port}/metrics", style="dim", highlight=False)
-        while not wait(SHOW_EVERY_S):
+        while not self.asked.wait(SHOW_EVERY_S):
+            self._check_children()
             self._show(self._figures())
-        return Outcome(True, "", self._figures().as_dict() | {"seconds": self.seconds})
+        return Outcome(True, "", self._figures_or_nothing())
 
     def _once(self) -> Outcome:
         """Life goes on for a while, twice a night falls, and everything settles."""
-        try:
-            self._ask("POST", f"/play?changes={max(10, int(self.options.scale * LIFE_SHARE))}")
-            for _ in range(2):
-                since = time.time()
-                self._ask("POST", "/extract")
-                self._settle(since)
-            found = self._figures()
-        except GaveUp as problem:
-            return Outcome(False, str(problem), self._figures_or_nothing())
+        self._ask("POST", f"/play?changes={max(10, int(self.options.scale * LIFE_SHARE))}")
+        for _ in range(2):
+            since = time.time()
+            self._ask("POST", "/extract")
+            self._settle(since)
+        found = self._figures()
         self._mark("settled")
         self._show(found)
         outcome = Outcome(True, "", found.as_dict() | {"seconds": self.seconds, "seed": self.options.seed})
@@ -132,13 +143,13 @@ class _Demo:
         """Every shareable case of every source is in the views."""
         truth = self._ask("GET", "/truth")
         refs = case_refs(self.hub, truth)
-        wanted = {
-            ref
-            for ref, key in refs.items()
-            if (case := {(c["organisation"], c["case"]): c for c in truth["cases"]}[key])["consent"] != "nee"
-            and not case["vanished_on"]
-            and case["state"] != "withdrawn"
+        shared = {
+            (case["organisation"], case["case"]): "backoffice" if case["source"] == "gws" else "smwo"
+            for case in truth["cases"]
+            if case["consent"] != "nee" and not case["vanished_on"] and case["state"] != "withdrawn"
         }
+        wanted = {ref: shared[case] for ref, case in refs.items() if case in shared}
+        present: set[str] = set()
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -153,13 +164,19 @@ class _Demo:
                 held = self._held()
                 if held is None:
                     return False
-                present = {facts.case_ref for facts in held.facts.values()}
-                bars.update(task, completed=len(wanted & present))
+                present.update(facts.case_ref for facts in held.facts.values())
+                bars.update(task, completed=len(wanted.keys() & present))
                 if held.overlaps and "first_overlap" not in self.seconds:
                     self._mark("first_overlap")
-                return wanted <= present and bool(held.overlaps)
+                return wanted.keys() <= present and bool(held.overlaps)
 
-            self._until(arrived, "every case to arrive in the views")
+            def arrived_of() -> str:
+                whole, there = Counter(wanted.values()), Counter(wanted[ref] for ref in wanted.keys() & present)
+                return ", ".join(
+                    f"{there[partner]} of {whole[partner]} from {partner}" for partner in self.hub.partners
+                )
+
+            self._until(arrived, "every case to arrive in the views", arrived_of)
         self._mark("arrived")
 
     def _settle(self, since: float) -> None:
@@ -171,11 +188,19 @@ class _Demo:
         again = time.time()
         self._until(lambda: self._read("smwo", since=again), "the connectors to read their sources")
 
-        def at_rest() -> bool:
+        def told() -> bool:
             held = self._held()
-            return held is not None and not held.notices_due and all(stages_at_rest(self.hub) for _ in range(2))
+            return held is not None and not held.notices_due
 
-        self._until(at_rest, "the stages to finish")
+        def notices() -> str:
+            held = self._held()
+            return f"{held.notices_due} are due, {held.notices_delivered} were delivered" if held else ""
+
+        def at_rest() -> bool:
+            return told() and all(stages_at_rest(self.hub) for _ in range(2))
+
+        self._until(told, "every notice to be delivered", notices)
+        self._until(at_rest, "the stages to finish", notices)
 
     def _read(self, *partners: str, since: float) -> bool:
         return all(connector_at_rest(self.hub, partner, since) for partner in partners)
@@ -200,18 +225,28 @@ class _Demo:
         except Exception:  # the demo gave up already; half a system may answer with anything
             return {"seconds": self.seconds}
 
-    def _until(self, condition: Callable[[], bool], what: str, *also: str) -> None:
-        """Wait for a condition, and say which process ended if one did."""
+    def _until(self, condition: Callable[[], bool], what: str, stand: Callable[[], str] = str) -> None:
+        """Wait for a condition. When `--once` gives up, `stand` says how far it got. Raises GaveUp, ChildFailed, StopAsked."""
         while not condition():
-            for name in (*STAGES, "web", "notifier", "clock", *self.hub.partners, "partner-systems", *also):
-                if name in self.hub.stack.supervisor.pids() or name not in self._started():
-                    continue
-                self.hub.stack.supervisor.check(name)
-            if self._asked():
-                raise GaveUp("stopped on request")
+            self._check_children()
+            if self.asked.is_set():
+                raise StopAsked
             if self.options.once and time.monotonic() - self.began > self.options.timeout:
-                raise GaveUp(f"waited {self.options.timeout:.0f} s for {what}")
+                raise GaveUp("; ".join(filter(None, (self._waited_for(what, stand()), self._restarts()))))
             time.sleep(LOOK_EVERY_S)
+
+    def _waited_for(self, what: str, stand: str) -> str:
+        return f"waited {self.options.timeout:.0f} s for {what}{f': {stand}' if stand else ''}"
+
+    def _restarts(self) -> str:
+        """Which processes had to be started again, and how often."""
+        counted = {name: self.hub.stack.supervisor.restarts(name) for name in self._started()}
+        return ", ".join(f"{name} was restarted {times} times" for name, times in sorted(counted.items()) if times)
+
+    def _check_children(self) -> None:
+        """Raises ChildFailed for a process that ended for good, with the last lines it wrote."""
+        for name in self._started():
+            self.hub.stack.supervisor.check(name)
 
     def _started(self) -> set[str]:
         return {path.stem for path in self.hub.logs.glob("*.log")}
@@ -236,12 +271,13 @@ class _Demo:
         )
 
 
-@contextmanager
-def _starting(console: Console) -> Iterator[ProgressCallback]:
-    """A line per step of the start, and how far a download is."""
+def _telling(console: Console, asked: threading.Event) -> ProgressCallback:
+    """A line per step of the start, and how far a download is. Each step is also where a request to stop is heard."""
     shown: dict[str, int] = {}
 
     def tell(progress: Progress) -> None:
+        if asked.is_set():
+            raise StopAsked
         if progress.total:
             part = int(10 * (progress.done or 0) / progress.total)
             if shown.get(progress.text) == part:
@@ -252,4 +288,4 @@ def _starting(console: Console) -> Iterator[ProgressCallback]:
             shown[progress.text] = 0
             console.print(f"  {progress.text}", highlight=False)
 
-    yield tell
+    return tell

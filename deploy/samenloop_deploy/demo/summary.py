@@ -131,7 +131,7 @@ def _false_links(held: Held, source_of: Mapping[str, SourceCase | None], person_
     people: defaultdict[str, set[str]] = defaultdict(set)
     for involvement, facts in held.facts.items():
         source = source_of.get(involvement)
-        if source in person_of:
+        if source is not None and source in person_of:
             people[facts.source_person_id].add(person_of[source])
     return sum(
         len(set().union(*(people[m] for m in client.members if m in people), set())) > 1 for client in held.clients

@@ -140,8 +140,9 @@ class Supervisor:
                 with suppress(OSError):
                     os.close(fd)
 
+    @staticmethod
     @contextmanager
-    def signals(self) -> Iterator[threading.Event]:
+    def signals() -> Iterator[threading.Event]:
         """Turn INT, TERM and HUP into an event to wait for. Main thread only."""
         asked = threading.Event()
         former = {number: signal.signal(number, lambda *_: asked.set()) for number in _HANDLED}

@@ -41,8 +41,10 @@ class Changes:
         self._thread.start()
 
     def stop(self) -> None:
+        """Ends every stream. From any thread or signal handler, as often as one likes."""
         self._stop.set()
-        self._wake(None)
+        if self._loop is not None:
+            self._call(None)
 
     def wait_for(self, area: str) -> asyncio.Event:
         event = asyncio.Event()

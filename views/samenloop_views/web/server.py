@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import logging
 import socket
+from types import FrameType
 
 import uvicorn
 
 from samenloop_processors.metrics import MetricsServer
 from samenloop_views.database import ViewsDatabase
 from samenloop_views.web.app import WebMetrics, build_app, prepare, services_of
+from samenloop_views.web.live import Changes
 from samenloop_views.web.settings import WebSettings
 
 log = logging.getLogger(__name__)
 
 
+class Server(uvicorn.Server):
+    """Ends open streams at once when told to stop, and then returns: uvicorn itself would raise the signal anew."""
+
+    def __init__(self, config: uvicorn.Config, changes: Changes) -> None:
+        super().__init__(config)
+        self._changes = changes
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.should_exit = True
+        self._changes.stop()
+
+
 def run_web(settings: WebSettings | None = None, port: int | None = None) -> int:
     """Serves until SIGTERM. The address is the first line on standard output. Returns the exit code."""
     settings = settings or WebSettings()  # type: ignore[call-arg]  # from the environment
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("samenloop_views").setLevel(logging.INFO)
     listening = socket.create_server((settings.host, settings.port if port is None else port))
     bound = listening.getsockname()[1]
     public_url = settings.public_url or f"http://{settings.host}:{bound}"
@@ -41,7 +56,7 @@ def run_web(settings: WebSettings | None = None, port: int | None = None) -> int
         )
         print(public_url, flush=True)
         log.info("web: serving %s, metrics on 127.0.0.1:%d", public_url, server.port)
-        uvicorn.Server(config).run(sockets=[listening])
+        Server(config, services.changes).run(sockets=[listening])
     finally:
         server.close()
         database.close()

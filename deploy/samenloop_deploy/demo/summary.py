@@ -113,8 +113,8 @@ def figures(held: Held, truth: Mapping[str, Any], cases: Mapping[str, SourceCase
         parties: defaultdict[str, set[str]] = defaultdict(set)
         for fact in case.facts:
             source = source_of.get(fact.involvement_id)
-            if source in person_of:
-                parties[person_of[source]].add(fact.party)
+            # What no source ever said is about nobody, and makes the case a false one.
+            parties[person_of.get(source, "") if source else ""].add(fact.party)
         real = [p for p, own in parties.items() if len(own & expected.get((case.area, p), set())) > 1]
         hit.update((case.area, person) for person in real)
         if real and len(parties) == 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import socket
 import subprocess
@@ -23,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "live"))
 sys.path.insert(0, str(HERE.parents[1] / "views"))
 
-from views_world import World  # noqa: E402
+from views_world import World, clear  # noqa: E402
 
 import fetch_vendor  # noqa: E402
 from samenloop_deploy.local import LocalStack  # noqa: E402
@@ -110,11 +109,10 @@ def stack() -> Iterator[LocalStack]:
 
 @pytest.fixture
 def world(stack: LocalStack) -> Iterator[World]:
-    databases = stack.new_databases(secrets.token_hex(4))
-    made = World(databases)
+    clear(stack.databases)
+    made = World(stack.databases)
     yield made
     made.close()
-    databases.drop()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
@@ -10,9 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 from starlette.testclient import TestClient
-from views_world import TODAY, Known, World
+from views_world import TODAY, Known, World, clear
 
-from samenloop_deploy.local import Databases
+from samenloop_deploy.local import Databases, LocalStack
 from samenloop_processors.keys import KeyKind
 from samenloop_schemas.codes import ActorRole, CaseState, NoticeChange, Sensitivity, Status
 from samenloop_schemas.records import OverlapStatement
@@ -26,6 +27,19 @@ from samenloop_views.web.viewers import Viewer, demo_viewers
 pytestmark = pytest.mark.live
 ORIGIN = "http://127.0.0.1:8000"
 SAME_SITE = {"sec-fetch-site": "same-origin"}
+
+
+@pytest.fixture(scope="module")
+def module_databases(stack: LocalStack) -> Iterator[Databases]:
+    made = stack.new_databases(secrets.token_hex(4))
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def databases(module_databases: Databases) -> Databases:
+    clear(module_databases)
+    return module_databases
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
+
 from samenloop_deploy.local import Databases
 from samenloop_processors import keys
 from samenloop_processors.agreement import Agreement, agreement_decision, load_agreement
@@ -76,6 +78,15 @@ class Known:
             *(f.involvement_id, f.source_person_id, self.case_key.key_id, self.party, self.organisation),
             *(f.starts_on, f.ends_on, f.status, f.sensitivity),
         )
+
+
+def clear(databases: Databases) -> None:
+    """Back to empty databases: much quicker than to drop them and make new ones."""
+    with psycopg.connect(databases.admin_url(), autocommit=True) as admin:
+        for schema in ("views", "views_v1", "web", "notifier"):
+            admin.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+    with psycopg.connect(databases.admin_keys_url(), autocommit=True) as admin:
+        admin.execute("DROP TABLE IF EXISTS case_key, person_key")
 
 
 class World:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samenloop_schemas.codes import CaseState
-from samenloop_schemas.records import OverlapStatement
+from samenloop_schemas.records import CaseFact, OverlapStatement
 from samenloop_views.web.case_view import CaseView, Lane, Stretch
 from samenloop_views.web.rendering import render
 from samenloop_views.web.showing import last_day
@@ -115,8 +115,22 @@ def test_picture_and_table_say_the_same(view: CaseView) -> None:
     )
     assert sorted(page.bars) == sorted(page.rows) == expected
     assert len(page.overlaps) == 2
-    assert page.overlaps[0] == page.overlaps[1] == (str(view.case.episode_from), str(view.case.episode_to or ""))
+    assert page.overlaps[0] == page.overlaps[1] == (str(view.overlap.start), str(view.overlap.end or ""))
     assert not re.search(r"\sstyle=", text)
+
+
+def test_an_end_to_come_is_told_only_when_a_party_named_it() -> None:
+    """The other ends are days on which an unconfirmed involvement would stop counting."""
+    start, today, later = date(2026, 1, 1), date(2026, 6, 1), date(2028, 5, 1)
+
+    def told(end: date, named: date | None, on: date) -> date | None:
+        facts = (CaseFact(involvement_id="i", ends_on=named),)
+        case = OverlapStatement(episode_from=start, episode_to=end, facts=facts)
+        return CaseView(case, (), (), (), on).overlap.end
+
+    assert told(later, None, today) is None
+    assert told(later, later, today) == later
+    assert told(later, None, later) == later
 
 
 @given(views())

@@ -70,6 +70,15 @@ class CaseView:
     today: date | None
 
     @property
+    def overlap(self) -> Stretch:
+        """The overlap as it is told. An end to come that no party named is only the day on which an unconfirmed involvement
+        would stop counting: until then the overlap goes on."""
+        end = self.case.episode_to
+        named = any(fact.ends_on == end for fact in self.case.facts)
+        expires = end is not None and self.today is not None and end > self.today and not named
+        return Stretch(self.case.episode_from, None if expires else end)
+
+    @property
     def others(self) -> tuple[Lane, ...]:
         return tuple(lane for lane in self.lanes if not lane.own)
 

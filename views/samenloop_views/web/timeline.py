@@ -77,7 +77,7 @@ def draw(view: CaseView) -> Timeline:
         right = x(stretch.end) if stretch.end else 100.0
         return Bar(stretch, left, round(max(right - left, 0.4), 2))
 
-    overlap = bar(Stretch(view.case.episode_from, view.case.episode_to))
+    overlap = bar(view.overlap)
 
     def hatched(plain: Bar) -> Bar:
         left, right = max(plain.x, overlap.x), min(plain.right, overlap.right)
@@ -103,7 +103,7 @@ def draw(view: CaseView) -> Timeline:
 def _range(view: CaseView) -> tuple[date, date]:
     """From just before the first known day until just after the last, so that open ends have room to fade."""
     days: list[date] = [day for lane in view.lanes for s in lane.stretches for day in (s.start, s.end) if day]
-    days += [day for day in (view.case.episode_from, view.case.episode_to, view.today) if day]
+    days += [day for day in (view.overlap.start, view.overlap.end, view.today) if day]
     first, last = (min(days), max(days)) if days else (date(2000, 1, 1), date(2000, 1, 2))
     margin = timedelta(days=max((last - first).days // 20, 7))
     return first - margin, last + margin

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -37,7 +38,7 @@ from samenloop_schemas import codec, sealing
 from samenloop_schemas.codes import DecisionKind, NoticeChange
 from samenloop_schemas.ids import canonical_json
 from samenloop_schemas.kafka_access import KafkaAccess
-from samenloop_schemas.records import Decision, NoticeSent
+from samenloop_schemas.records import Decision, NoticeBasis, NoticeSent
 from samenloop_schemas.topics import Topics, area_key
 
 SEED = int(os.environ.get("SAMENLOOP_TEST_SEED", "20260320"))
@@ -113,7 +114,7 @@ class Chain:
             self.start_stage(name)
         self.hub.start_notifier()
         self.children.append("notifier")
-        self.wait(lambda: self._waiting("intake") == 0, "intake to read the agreements")
+        self.wait(lambda: self.waiting("intake") == 0, "intake to read the agreements")
 
     def start_stage(self, name: str, slot: int = 0, *, restart: bool = True) -> str:
         child = self.hub.start_stage(name, slot, restart=restart)
@@ -183,7 +184,7 @@ class Chain:
         self.wait(lambda: self.at_rest() and self.at_rest(), "rest", timeout)
 
     def at_rest(self) -> bool:
-        return all(self._waiting(name) == 0 for name in STAGES) and self._due() == 0
+        return all(self.waiting(name) == 0 for name in STAGES) and self._due() == 0
 
     def logs(self) -> str:
         return "\n".join(f"--- {file.name}\n{tail(file)}" for file in sorted(self.hub.logs.glob("*.log")))
@@ -201,7 +202,7 @@ class Chain:
         self._connection.execute("SELECT set_config('search_path', %s, false)", (f'"{schema}"',))
         return self._connection.execute(query.encode()).fetchall()
 
-    def _waiting(self, stage: str) -> int | None:
+    def waiting(self, stage: str) -> int | None:
         """Records not applied and rows not sent; None while there are no tables."""
         ends = self._ends(self.inputs[stage])
         try:
@@ -263,39 +264,47 @@ class Chain:
             exports[name] = sorted(canonical_json({k: v for k, v in row.items() if k not in _DELIVERY}) for row in rows)
         return Outcome(exports, self.standing())
 
-    def records(self, topic: str) -> list[Record]:
-        return self.wire.read(topic)
-
-    def deliveries(self) -> list[NoticeSent]:
-        """In the order of the log; a repeat under one notice id is one delivery."""
-        found: dict[Any, NoticeSent] = {}
-        for record in self.records(self.topics.decisions):
+    def notices(self, kind: DecisionKind = DecisionKind.NOTICE_DELIVERED) -> dict[UUID, NoticeSent]:
+        """In the order of the log; a repeat under one notice id is one."""
+        found: dict[UUID, NoticeSent] = {}
+        for record in self.wire.read(self.topics.decisions):
             decision = _decision(record)
-            if decision and decision.kind is DecisionKind.NOTICE_DELIVERED and isinstance(decision.payload, NoticeSent):
-                known = found.setdefault((decision.area, decision.payload.notice_id), decision.payload)
+            if decision and decision.kind is kind and isinstance(decision.payload, NoticeSent):
+                known = found.setdefault(decision.payload.notice_id, decision.payload)
                 assert known == decision.payload, "one notice id, two contents"
-        return list(found.values())
+        return found
+
+    def told(self) -> Counter[tuple[str, NoticeBasis]]:
+        """Told minus recalled minus ended, by the decisions alone."""
+        told: Counter[tuple[str, NoticeBasis]] = Counter()
+        for sent in self.notices().values():
+            for basis in sent.about:
+                told[sent.recipient, basis] = told[sent.recipient, basis] + 1 if sent.change in _TELLS else 0
+        return +told
 
     def standing(self) -> Standing:
-        """Told minus recalled minus ended, by the decisions alone, laid beside the cases as overlaps exports them now."""
+        """What stands told, laid beside the cases as overlaps exports them now."""
         cases: dict[str, tuple[str, str]] = {}
         for row in export(self.stage("overlaps"), self.settings("overlaps")):
             if row["row"] == "case" and not row["over"]:
                 cases |= {fact["involvement_id"]: (row["area"], row["case_id"]) for fact in row["facts"]}
-        told: Counter[tuple[str, Any]] = Counter()
-        for sent in self.deliveries():
-            for basis in sent.about:
-                if sent.change in _TELLS:
-                    told[sent.recipient, basis] += 1
-                else:
-                    told[sent.recipient, basis] = 0
         found: Standing = Counter()
-        for (recipient, basis), times in told.items():
-            if times:
-                own, other = ({cases.get(fact) for fact in facts} for facts in (basis.own, basis.other))
-                held = sorted(case for case in own & other if case is not None)
-                found[(*(held[0] if held else ("", "none")), recipient, basis.party)] += times
+        for (recipient, basis), times in self.told().items():
+            own, other = ({cases.get(fact, ("", "no case")) for fact in facts} for facts in (basis.own, basis.other))
+            found[(*max(own & other, default=("", "no case")), recipient, basis.party)] += times
         return found
+
+
+def the_same(chain: Chain, calm: Outcome) -> None:
+    """Every export byte for byte, and who stands told of whom."""
+    found, seed = chain.outcome(), chain.world.seed
+    for stage in STAGES:
+        mine, theirs = set(found.exports[stage]), set(calm.exports[stage])
+        differ = sorted([*((row, "-") for row in theirs - mine), *((row, "+") for row in mine - theirs)])
+        assert found.exports[stage] == calm.exports[stage], f"seed {seed}: {stage} differs in {len(differ)} rows\n" + (
+            "\n".join(f"{sign} {row.decode()[:1500]}" for row, sign in differ[:8])
+        )
+    assert set(found.standing) == set(calm.standing), f"seed {seed}"
 
 
 def _decision(record: Record) -> Decision | None:

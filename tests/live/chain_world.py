@@ -96,10 +96,12 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """`decisions` are in their order; `people` names a few source persons by (area, partner, organisation, person number)."""
+    """What is stated, and what people decide, in their order."""
 
     seed: int
     said: tuple[Said, ...]
+    spare: tuple[Said, ...]
+    """Of some more people, in the first area; all of it passes."""
     decisions: tuple[Decision, ...]
     agreements: tuple[Decision, ...]
 
@@ -163,20 +165,14 @@ def make_world(seed: int, persons: int, secrets: Secrets, keys: KeyStore) -> Wor
     said: list[Said] = []
     decisions: list[Decision] = []
     for agreement in (a for a in published if a.area in AREAS):
-        people = list(_people(rng, persons))
-        shares: dict[int, list[tuple[str, str]]] = {}
-        for person in people:
-            for partner, report, passes in _reports(rng, agreement, person):
-                statement = makers[partner].make(report, report.version)
-                said.append(Said(partner, statement, codec.encode(statement), passes))
-                if passes and (partner, statement.person_ref) not in shares.setdefault(person.number, []):
-                    shares[person.number].append((partner, statement.person_ref))
-        pairs = _pairs(agreement.area, said, shares, keys)
-        decisions += _decisions(agreement.area, pairs)
+        here = list(_statements(rng, agreement, makers, persons))
+        said += (one for _, one in here)
+        decisions += _decisions(agreement.area, _pairs(agreement.area, here, keys))
+    spare = [one for _, one in _statements(rng, published[0], makers, 3, 1000) if one.passes]
     beginning = datetime(2025, 1, 6, 9, tzinfo=UTC)
     first = [agreement_decision(a, _ADMINISTRATOR, beginning) for a in published]
     decisions.append(agreement_decision(_later(published), _ADMINISTRATOR, datetime(2026, 3, 9, 9, tzinfo=UTC)))
-    return World(seed, tuple(sorted(said, key=lambda s: s.at)), tuple(decisions), tuple(first))
+    return World(seed, tuple(sorted(said, key=lambda s: s.at)), tuple(spare), tuple(decisions), tuple(first))
 
 
 _ADMINISTRATOR = Actor("administrator", role=ActorRole.ADMINISTRATOR)
@@ -190,11 +186,21 @@ def _later(published: list[Agreement]) -> Agreement:
     return old.model_copy(update={"version": 2, "valid_from": date(2026, 3, 11), "parties": left})
 
 
-def _people(rng: Random, count: int) -> Iterator[_Person]:
+def _statements(
+    rng: Random, agreement: Agreement, makers: Mapping[str, StatementMaker], persons: int, first: int = 0
+) -> Iterator[tuple[int, Said]]:
+    """With the person's number."""
+    for person in _people(rng, persons, first):
+        for partner, report, passes in _reports(rng, agreement, person):
+            statement = makers[partner].make(report, report.version)
+            yield person.number, Said(partner, statement, codec.encode(statement), passes)
+
+
+def _people(rng: Random, count: int, first: int) -> Iterator[_Person]:
     """Households of one to three: a grown-up, and children who share the address and the surname, some of them twins."""
     bsns = (f"{n}" for n in range(999900006 + rng.randrange(40_000), 999999990) if passes_eleven_test(f"{n}"))
-    number = 0
-    while number < count:
+    number = first
+    while number < first + count:
         surname, street = rng.choice(_SURNAMES), rng.choice(_STREETS)
         house, postcode = rng.randrange(1, 90), f"{rng.randrange(4300, 5600)} {rng.choice('ABCD')}{rng.choice('EFGH')}"
         born = date(1950, 1, 1) + timedelta(days=rng.randrange(12_000))
@@ -328,20 +334,13 @@ def _next(rng: Random, report: CaseReport, person: _Person, partner: str) -> tup
 _FIRST_AREA = frozenset(o.id for a in agreements() if a.area == AREAS[0] for o in a.organisations)
 
 
-def _pairs(
-    area: str, said: list[Said], shares: Mapping[int, list[tuple[str, str]]], keys: KeyStore
-) -> list[tuple[str, str]]:
-    """The source person ids of people whom both partners know, and those of the next such people."""
-    organisation = {(s.partner, s.statement.person_ref): s.statement for s in said if s.statement.area == area}
-    subjects: list[tuple[bytes, bytes]] = []
-    for known in shares.values():
-        if len({partner for partner, _ in known}) == 2:
-            one, other = (
-                CaseId(area, partner, s.organisation, s.source_system, "").person_subject(ref)
-                for partner, ref in sorted({p: (p, r) for p, r in known}.values())
-                if (s := organisation[partner, ref])
-            )
-            subjects.append((one, other))
+def _pairs(area: str, here: list[tuple[int, Said]], keys: KeyStore) -> list[tuple[str, str]]:
+    """The source person ids of those whom both partners know, backoffice's first."""
+    known: dict[int, dict[str, bytes]] = {}
+    for number, said in here:
+        person = CaseId(area, said.partner, said.statement.organisation, said.statement.source_system, "")
+        known.setdefault(number, {})[said.partner] = person.person_subject(said.statement.person_ref)
+    subjects = [(both["backoffice"], both["smwo"]) for both in known.values() if len(both) == 2]
     made = keys.create_many(KeyKind.PERSON, {subject for pair in subjects for subject in pair})
     ids = {subject: key.derive_id("person") for subject, key in made.items() if isinstance(key, DataKey)}
     return [(ids[one], ids[other]) for one, other in subjects]

@@ -152,6 +152,8 @@ class Stage(Protocol):
     """`CREATE TABLE IF NOT EXISTS ...`, run at each start in the stage's own schema. Text to sort by: `COLLATE "C"`."""
     rebuildable: bool = True
     """False if its inputs do not hold everything its state was made of (intake)."""
+    carried: tuple[str, ...] = ()
+    """Tables that a rebuild takes over as they are: what was once stated, which a replay need not come upon again."""
 
     def decode(self, record: Incoming) -> Any:
         """Bytes to typed value, before the transaction and without touching stage tables. Raises `BadRecord`."""

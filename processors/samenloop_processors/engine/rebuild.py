@@ -136,6 +136,7 @@ class _Rebuild:
                 sql.SQL("SELECT FROM {}.partition_head ORDER BY partition FOR UPDATE").format(sql.Identifier(self._old))
             )
             self._replay()
+            self._carry()
             self._tell("compare")
             handover = Handover(self._connection, self._stage, self._old, self._new, self._partitions)
             differences = handover.run()
@@ -164,6 +165,7 @@ class _Rebuild:
         self._drop(self._new)
         with self._connection.transaction():
             create_schema(self._connection, self._stage, self._new, self._partitions)
+            self._carry()
             self._connection.execute(REPLAY_DDL)
             self._connection.execute(
                 sql.SQL("INSERT INTO input_log SELECT * FROM {}.input_log").format(sql.Identifier(self._old))
@@ -175,6 +177,12 @@ class _Rebuild:
         starting_positions(self._connection, self._stage.name, first, end)
         # what is not there at a crash is made again by the next rebuild
         self._database.connection().execute("SET synchronous_commit = off")
+
+    def _carry(self) -> None:
+        """At the start, so that the replay knows of it; at the end once more, for what the live worker added meanwhile."""
+        for table in self._stage.carried:
+            old, new = sql.Identifier(self._old, table), sql.Identifier(self._new, table)
+            self._connection.execute(sql.SQL("INSERT INTO {} SELECT * FROM {} ON CONFLICT DO NOTHING").format(new, old))
 
     def _positions(self) -> tuple[dict[Place, int], dict[Place, int]]:
         """Of the new schema and of the live one. A place that the live one gained meanwhile joins at its log's start."""

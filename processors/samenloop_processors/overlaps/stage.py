@@ -53,6 +53,7 @@ class OverlapsStage(Stage):
     name = "overlaps"
     ddl = store.DDL
     readers: tuple[str, ...] = ()
+    carried = ("case_id",)
 
     def __init__(self, topics: Topics, keys: KeyStore) -> None:
         self._topics = topics

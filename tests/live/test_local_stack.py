@@ -17,7 +17,9 @@ from kafka import KafkaAdminClient
 
 from samenloop_deploy import topology_apply
 from samenloop_deploy.local import Child, Databases, LocalStack, LocalStackError, Room
-from samenloop_deploy.local.directory import clear_leftovers
+from samenloop_deploy.local.directory import clear_leftovers, free_port
+from samenloop_deploy.local.java import java, kafka_classpath
+from samenloop_deploy.local.kafka import Broker
 from samenloop_deploy.topology import Partner, Plan, load
 from samenloop_schemas.topics import Topics
 
@@ -261,3 +263,18 @@ def subprocess_start(directory: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, directory], capture_output=True, text=True, check=True)
     if done.stdout:
         raise LocalStackError(done.stdout)
+
+
+def test_a_cluster_id_may_begin_with_a_dash(tmp_path: Path) -> None:
+    """One in 64 does, and would pass for an option of the formatting tool."""
+    broker = Broker(
+        directory=tmp_path,
+        java=java(),
+        classpath=kafka_classpath(lambda step: None),
+        port=free_port(),
+        controller_port=free_port(),
+        cluster_id="-1AbCdEfGhIjKlMnOpQrSg",
+        passwords={"admin": "a-password"},
+    )
+    broker.format(["admin"])
+    assert "cluster.id=-1AbCdEfGhIjKlMnOpQrSg" in (tmp_path / "kafka" / "meta.properties").read_text()

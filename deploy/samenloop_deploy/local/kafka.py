@@ -74,7 +74,10 @@ class Broker:
         done = subprocess.run(
             [
                 *self._java("kafka.tools.StorageTool"),
-                *("format", "--standalone", "-t", self.cluster_id, "-c", str(self._properties_file), *scram),
+                *("format", "--standalone", "-c", str(self._properties_file)),
+                # In one word with its option: an id may begin with a dash.
+                f"--cluster-id={self.cluster_id}",
+                *scram,
             ],
             env={"CLASSPATH": self.classpath},
             capture_output=True,

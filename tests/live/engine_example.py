@@ -55,13 +55,13 @@ class Counting(Stage):
             assert record.key is not None
             added.setdefault(record.key.decode(), Counter())[subject] += self._weight(subject)
         known = {area: tx.cache(area, _load) for area in added}
-        tx.execute("INSERT INTO ledger SELECT * FROM unnest(%s::text[])", ([value[0] for _, value in batch],))
+        tx.execute("INSERT INTO ledger SELECT * FROM unnest(%b::text[])", ([value[0] for _, value in batch],))
         for area, counts in added.items():
             known[area].update(counts)
             rows = [(area, s, known[area][s]) for s in sorted(counts) if known[area][s]]
             columns = list(map(list, zip(*rows, strict=True))) or [[], [], []]
             tx.execute(
-                "INSERT INTO counted SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[]) "
+                "INSERT INTO counted SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[]) "
                 "ON CONFLICT (area, subject) DO UPDATE SET n = excluded.n",
                 columns,
             )

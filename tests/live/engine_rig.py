@@ -9,12 +9,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 from conftest import Wire
 
 from samenloop_deploy.local import Databases, LocalStack
@@ -65,6 +64,7 @@ class Rig:
         self.workers: list[Worker] = []
         self.expected: Counter[tuple[str, str]] = Counter()
         self.sent: list[str] = []
+        self.started = 0
         self.barrier = directory / "barrier"
 
     @property
@@ -83,7 +83,8 @@ class Rig:
         }
 
     def start(self, **more: str) -> Worker:
-        worker = Worker(self.environment(**more), self.directory / f"worker{len(self.workers)}.log")
+        self.started += 1
+        worker = Worker(self.environment(**more), self.directory / f"worker{self.started}.log")
         self.workers.append(worker)
         return worker
 
@@ -179,10 +180,3 @@ class Rig:
             if worker.process.poll() is None:
                 worker.signal(signal.SIGCONT)
                 worker.kill()
-
-
-@pytest.fixture
-def rig(stack: LocalStack, databases: Databases, topics: Topics, wire: Wire, tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(stack, databases, topics, wire, tmp_path)
-    yield made
-    made.close()

@@ -6,15 +6,17 @@ import json
 import signal
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 from engine_rig import Rig, Worker
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 pytestmark = pytest.mark.live
-pytest_plugins = ("engine_rig",)
+pytest_plugins = ("engine_fixtures",)
 
 
 class Load:
@@ -48,7 +50,7 @@ def owners(rig: Rig) -> int:
 
 def test_kill_and_freeze(rig: Rig) -> None:
     two_static_workers(rig)
-    load = Load(rig, 4000, 300)
+    load = Load(rig, 3000, 300)
     for slot in (0, 1):
         rig.wait_applied(len(rig.sent) + 200)
         rig.workers[slot].kill()
@@ -81,16 +83,40 @@ def test_frozen_between_lock_and_commit(rig: Rig) -> None:
     rig.account()
 
 
-def test_join_and_leave_under_load(rig: Rig) -> None:
-    rig.start()
-    rig.wait(lambda: owners(rig) == 1, "the first worker")
-    load = Load(rig, 3000, 300)
-    for _ in range(2):
+def joins_and_leaves(rig: Rig, rounds: int) -> None:
+    for _ in range(rounds):
         rig.start()
         rig.wait(lambda: owners(rig) == 2, "a worker has joined")
         code, seconds = rig.workers.pop(0).stop()
         assert (code, seconds < 5) == (0, True), rig.logs()
         rig.wait(lambda: owners(rig) == 1, "a worker has left")
+
+
+def test_join_and_leave_under_load(rig: Rig) -> None:
+    rig.start()
+    rig.wait(lambda: owners(rig) == 1, "the first worker")
+    load = Load(rig, 2000, 300)
+    joins_and_leaves(rig, 1)
+    load.finish()
+    rig.account()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_long_account(rig: Rig) -> None:
+    """20,000 ids at 300 a second, dynamic members: kills, a freeze, joins and leaves."""
+    rig.start()
+    rig.wait(lambda: owners(rig) == 1, "the first worker")
+    load = Load(rig, 20_000, 300)
+    for _ in range(5):
+        joins_and_leaves(rig, 1)
+        rig.workers[0].kill()
+        rig.workers.clear()
+        rig.start()
+        rig.wait(lambda: owners(rig) == 1, "a worker after the kill")
+    rig.workers[0].signal(signal.SIGSTOP)
+    time.sleep(9)  # past the session time-out: what is tested is that span
+    rig.workers[0].signal(signal.SIGCONT)
     load.finish()
     rig.account()
 
@@ -101,15 +127,13 @@ def test_committed_offsets_deleted_or_ahead_mean_nothing(rig: Rig, admin: KafkaA
     rig.wait_applied()
     assert worker.stop()[0] == 0
     group = f"{rig.topics.prefix}stage.clients"
-    parts = [TopicPartition(t, p) for t in (rig.topics.involvements, rig.topics.decisions) for p in range(4)]
-    admin.delete_group_offsets(group, parts)
-    rig.put(500)
-    worker = rig.start()
-    rig.wait_applied()
-    assert worker.stop()[0] == 0
+    positions = rig.query("SELECT topic, partition, next FROM position")
+    deleted = [TopicPartition(topic, p) for topic, p, _ in positions if topic == rig.topics.decisions]
+    admin.delete_group_offsets(group, deleted)
     ahead = {
-        TopicPartition(topic, partition): OffsetAndMetadata(next_ + 50, "", -1)
-        for topic, partition, next_ in rig.query("SELECT topic, partition, next FROM position")
+        TopicPartition(topic, p): OffsetAndMetadata(next_ + 50, "", -1)
+        for topic, p, next_ in positions
+        if topic == rig.topics.involvements
     }
     answers = admin.alter_group_offsets(group, ahead)
     assert {error.__name__ for error in answers.values()} == {"NoError"}
@@ -119,10 +143,10 @@ def test_committed_offsets_deleted_or_ahead_mean_nothing(rig: Rig, admin: KafkaA
     rig.account()
 
 
-def test_database_restart_and_broker_kill_in_mid_run(rig: Rig) -> None:
+def test_database_restart_and_broker_kill_in_mid_run(rig: Rig, admin: KafkaAdminClient) -> None:
     worker = rig.start()
     rig.wait(lambda: owners(rig) == 1, "the worker")
-    load = Load(rig, 3000, 250)
+    load = Load(rig, 2500, 250)
     rig.wait_applied(300)
     rig.stack.kill_postgres()
     time.sleep(1)  # an outage has a length
@@ -135,3 +159,10 @@ def test_database_restart_and_broker_kill_in_mid_run(rig: Rig) -> None:
     rig.account()
     assert worker.process.poll() is None, rig.logs()
     assert len(worker.log.read_text().splitlines()) < 120, "an outage floods the log"
+    rig.wait(lambda: reaches(admin), "the session's own client has found the broker again")
+
+
+def reaches(admin: KafkaAdminClient) -> bool:
+    with suppress(KafkaError):
+        return bool(admin.list_topics())
+    return False

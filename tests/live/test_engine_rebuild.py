@@ -17,7 +17,7 @@ from samenloop_processors.engine.status import export, status
 from samenloop_processors.settings import HubSettings
 
 pytestmark = pytest.mark.live
-pytest_plugins = ("engine_rig",)
+pytest_plugins = ("engine_fixtures",)
 
 
 def settings_of(rig: Rig) -> HubSettings:
@@ -79,26 +79,11 @@ def test_a_changed_rule_sends_only_the_differences_with_higher_versions(rig: Rig
     assert run(rig, rule=2).differences.sent == 0
 
 
-def test_a_shadow_run_reports_and_changes_nothing(rig: Rig) -> None:
-    rig.put(500)
-    worker = rig.start()
-    rig.wait_applied()
-    report = run(rig, rule=2, shadow=True)
-    assert report.differences.changed
-    assert report.differences.emptied
-    assert not report.swapped
-    rig.put(100)
-    rig.wait_applied()
-    rig.account()
-    assert worker.process.poll() is None
-    assert rig.query("SELECT count(*) FROM pg_namespace WHERE nspname = 'clients_v2'") == [(0,)]
-
-
 def test_under_load_no_record_is_lost_or_doubled_at_the_handover(rig: Rig) -> None:
     rig.put(1000)
     first = rig.start()
     rig.wait_applied(1)
-    feeder = threading.Thread(target=rig.put, args=(3000,), kwargs={"pace": 600.0})
+    feeder = threading.Thread(target=rig.put, args=(2000,), kwargs={"pace": 500.0})
     feeder.start()
     report = run(rig)
     assert report.differences.sent == 0
@@ -119,10 +104,18 @@ def test_what_cannot_be_rebuilt_says_so(rig: Rig) -> None:
         rebuild(stage, settings_of(rig), rig.stack.kafka_access("hub-clients"))
 
 
-def test_status_and_export_tell_where_a_stage_stands(rig: Rig) -> None:
-    rig.put(300)
+def test_a_shadow_run_changes_nothing_and_status_and_export_tell_where_a_stage_stands(rig: Rig) -> None:
+    rig.put(500)
     worker = rig.start()
     rig.wait_applied()
+    report = run(rig, rule=2, shadow=True)
+    assert report.differences.changed
+    assert report.differences.emptied
+    assert not report.swapped
+    assert rig.query("SELECT count(*) FROM pg_namespace WHERE nspname = 'clients_v2'") == [(0,)]
+    rig.put(100)
+    rig.wait_applied()
+    rig.account()
     assert worker.stop()[0] == 0
     rig.put(10)
     stage, settings = Counting(rig.topics), settings_of(rig)
@@ -130,4 +123,4 @@ def test_status_and_export_tell_where_a_stage_stands(rig: Rig) -> None:
     assert (found.schema, found.waiting, found.trouble, found.published) == ("clients_v1", 10, None, 50)
     assert json.dumps(found.as_dict())
     rows = list(export(stage, settings, "a2"))
-    assert sum(row["n"] for row in rows) == 60
+    assert sum(row["n"] for row in rows) == 120

@@ -15,7 +15,7 @@ from samenloop_processors.engine.status import Standing, rebase, resume, status
 from samenloop_processors.settings import HubSettings
 
 pytestmark = pytest.mark.live
-pytest_plugins = ("engine_rig",)
+pytest_plugins = ("engine_fixtures",)
 
 
 def settings_of(rig: Rig) -> HubSettings:
@@ -42,7 +42,7 @@ def test_a_recreated_topic_is_refused_until_rebased(rig: Rig, admin: KafkaAdminC
     rig.wait_applied()
     assert worker.stop()[0] == 0
     recreate(admin, rig.topics.involvements)
-    rig.put(2000, topics=(rig.topics.involvements,))
+    rig.put(500, topics=(rig.topics.involvements,))
     refused(rig.start(), 1, "made anew", "samenloop stage rebase clients")
     stage, access = Counting(rig.topics), rig.stack.kafka_access("hub-clients")
     assert "made anew" in str(status(stage, settings_of(rig), access).trouble)
@@ -53,7 +53,7 @@ def test_a_recreated_topic_is_refused_until_rebased(rig: Rig, admin: KafkaAdminC
     rig.workers.clear()
     rig.start()
     # decisions are read a second time: an event log read again from the start is what "earliest" promises
-    rig.wait_applied(200 + 2000 + 100)
+    rig.wait_applied(200 + 500 + 100)
 
 
 def test_a_topic_recreated_under_a_running_worker_stops_it(rig: Rig, admin: KafkaAdminClient) -> None:

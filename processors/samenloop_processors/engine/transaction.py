@@ -48,10 +48,10 @@ WHERE partition = ANY(%s) ORDER BY partition FOR UPDATE"""
 _LOCK_POSITIONS = """SELECT topic, partition, next FROM position
 WHERE partition = ANY(%s) AND topic = ANY(%s) ORDER BY partition, topic FOR UPDATE"""
 _MOVE_POSITIONS = """UPDATE position p SET next = new.next
-FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[]) AS new(topic, partition, old, next)
+FROM unnest(%b::text[], %b::int[], %b::bigint[], %b::bigint[]) AS new(topic, partition, old, next)
 WHERE p.topic = new.topic AND p.partition = new.partition AND p.next = new.old RETURNING p.partition"""
 _MOVE_HEADS = """UPDATE partition_head h SET batch_no = new.batch_no, outbox_seq = new.seq
-FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) AS new(partition, batch_no, seq)
+FROM unnest(%b::int[], %b::bigint[], %b::bigint[]) AS new(partition, batch_no, seq)
 WHERE h.partition = new.partition AND h.batch_no = new.batch_no - 1 RETURNING h.partition"""
 _PAUSE = """INSERT INTO paused_input(topic, partner, bad, seen, since, until)
 VALUES (%s, %s, %s, %s, now(), now() + make_interval(secs => %s)) ON CONFLICT (topic) DO UPDATE SET

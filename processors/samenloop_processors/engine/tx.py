@@ -23,20 +23,20 @@ T = TypeVar("T")
 partition_of = lru_cache(maxsize=4096)(partition_for)
 
 _READ_PUBLISHED = """SELECT topic, subject, digest FROM published
-WHERE (topic, subject) IN (SELECT * FROM unnest(%s::text[], %s::text[]))"""
+WHERE (topic, subject) IN (SELECT * FROM unnest(%b::text[], %b::text[]))"""
 _READ_VERSIONS = "SELECT area, version FROM area_version WHERE area = ANY(%s)"
-_WRITE_VERSIONS = """INSERT INTO area_version(area, version) SELECT * FROM unnest(%s::text[], %s::bigint[])
+_WRITE_VERSIONS = """INSERT INTO area_version(area, version) SELECT * FROM unnest(%b::text[], %b::bigint[])
 ON CONFLICT (area) DO UPDATE SET version = excluded.version"""
 _WRITE_PUBLISHED = """INSERT INTO published(topic, subject, area, version, digest)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[], %s::bytea[])
+SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::bigint[], %b::bytea[])
 ON CONFLICT (topic, subject) DO UPDATE SET area = excluded.area, version = excluded.version, digest = excluded.digest"""
 _WRITE_REPLAY_VALUE = """INSERT INTO replay_value(topic, subject, value)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::bytea[])
+SELECT * FROM unnest(%b::text[], %b::text[], %b::bytea[])
 ON CONFLICT (topic, subject) DO UPDATE SET value = excluded.value"""
 _WRITE_QUARANTINED = """INSERT INTO quarantined(topic, partition, record_offset, code, partner)
-SELECT * FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::text[], %s::text[]) ON CONFLICT DO NOTHING"""
+SELECT * FROM unnest(%b::text[], %b::int[], %b::bigint[], %b::text[], %b::text[]) ON CONFLICT DO NOTHING"""
 _WRITE_REPLAY_QUARANTINE = """INSERT INTO replay_quarantine
-SELECT * FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::text[], %s::text[], %s::bytea[], %s::bytea[], %s::text[])
+SELECT * FROM unnest(%b::text[], %b::int[], %b::bigint[], %b::text[], %b::text[], %b::bytea[], %b::bytea[], %b::text[])
 ON CONFLICT DO NOTHING"""
 
 

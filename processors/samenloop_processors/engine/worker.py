@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import IO, TypeVar
 
 import faust
 import psycopg
@@ -23,6 +23,7 @@ from samenloop_processors.engine.logs import one_line, set_up_logging
 from samenloop_processors.engine.positions import LogInspector, Logs, check_logs
 from samenloop_processors.engine.runtime import PATIENCE_S, StageRuntime
 from samenloop_processors.engine.schema import connect, ensure_live
+from samenloop_processors.engine.stopping import StopRequest, StopRequested
 from samenloop_processors.metrics import HubMetrics, MetricsServer
 from samenloop_processors.settings import HubSettings
 from samenloop_schemas.kafka_access import KafkaAccess
@@ -34,19 +35,22 @@ FAILED = 1
 
 
 class Worker(faust.Worker):
-    """Faust's worker with our logging and without its debugger on a signal."""
+    """Faust's worker with our logging, our signals, and without its debugger on one of them."""
 
     logger = logging.getLogger("faust.engine")
 
+    def __init__(self, app: faust.App, stop: StopRequest, nowhere: IO[str]) -> None:
+        super().__init__(app, stderr=nowhere, stdout=nowhere)
+        self._stop_request = stop
+
+    def install_signal_handlers(self) -> None:
+        self._stop_request.deliver_to(self.loop, self._on_sigterm)
+        self._stop_request.watch_parent(self.loop)
+        if self._stop_request.requested:
+            self._on_sigterm()
+
     def _setup_logging(self) -> None:
         pass
-
-    def _enter_debugger(self) -> None:
-        pass
-
-    async def on_first_start(self) -> None:
-        await super().on_first_start()
-        watch_parent(self.loop)
 
     def carp(self, msg: str) -> None:
         pass
@@ -59,17 +63,27 @@ def run_stage(
     *,
     metrics: HubMetrics | None = None,
 ) -> int:
-    """Runs until SIGTERM or an error. Returns the exit code; the reason is the last line on standard error."""
+    """Runs until SIGTERM or an error. Returns the exit code; the reason is the last line on standard error.
+
+    The process is meant to end with it: signals to stop are ignored from then on.
+    """
     set_up_logging()
+    stop = StopRequest()
+    stop.listen()
     try:
         settings = settings or HubSettings()  # type: ignore[call-arg]  # from the environment
         access = access or settings.kafka()
-        return _run(stage, settings, access, metrics or HubMetrics())
+        return _run(stage, settings, access, metrics or HubMetrics(), stop)
+    except StopRequested:
+        log.info("%s: stopped before it ran", stage.name)
+        return 0
     except EngineError as error:
         return _stopped(stage, error)
+    finally:
+        stop.done()
 
 
-def _run(stage: Stage, settings: HubSettings, access: KafkaAccess, metrics: HubMetrics) -> int:
+def _run(stage: Stage, settings: HubSettings, access: KafkaAccess, metrics: HubMetrics, stop: StopRequest) -> int:
     logs, schema = prepare(stage, settings, access)
     runtime = StageRuntime(stage, settings, access, schema, logs, metrics)
     server = MetricsServer(
@@ -77,20 +91,16 @@ def _run(stage: Stage, settings: HubSettings, access: KafkaAccess, metrics: HubM
     )
     server.start()
     log.info("%s: starting on schema %s, metrics on 127.0.0.1:%d", stage.name, schema, server.port)
-    ended: Any = None
     try:
-        with open(os.devnull, "w") as nowhere:
-            Worker(runtime.app, stderr=nowhere, stdout=nowhere).execute_from_commandline()
-    except SystemExit as end:
-        ended = end.code
+        with open(os.devnull, "w") as nowhere, suppress(SystemExit):
+            Worker(runtime.app, stop, nowhere).execute_from_commandline()
     finally:
         server.close()
         runtime.close()
-    if runtime.error is not None:
-        return _stopped(stage, runtime.error)
-    if ended:
-        crash = runtime.app.crash_reason
-        return _stopped(stage, crash or EngineError(f"Faust ended with code {ended}"))
+    if error := runtime.error or runtime.app.crash_reason:
+        return _stopped(stage, error)
+    if not stop.requested:
+        return _stopped(stage, EngineError("Faust ended of its own accord"))
     log.info("%s: stopped", stage.name)
     return 0
 
@@ -128,21 +138,6 @@ def patiently(attempt: Callable[[], T], stage: str) -> T:
             log.warning("%s: %s; trying again", stage, one_line(error))
         time.sleep(wait)
         wait = min(2 * wait, 5.0)
-
-
-def watch_parent(loop: Any) -> None:
-    """Ends this process, in good order, when the supervisor's end of the pipe closes."""
-    text = os.environ.get("SAMENLOOP_PARENT_FD")
-    if not text:
-        return
-    fd = int(text)
-
-    def closed() -> None:
-        if not os.read(fd, 1024):
-            loop.remove_reader(fd)
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    loop.add_reader(fd, closed)
 
 
 def _stopped(stage: Stage, error: BaseException) -> int:

@@ -232,6 +232,22 @@ def test_a_notice_keeps_its_id_while_the_case_moves_under_it() -> None:
     assert {n.recipient: n.notice_id for n in area.due()}.items() >= taken.items()
 
 
+def test_a_notice_that_arrives_after_its_case_was_replaced_frees_the_next() -> None:
+    """What is due under a taken id says something else by now: once the old content is recorded, it needs an id of its own."""
+    area = Area()
+    area.enter(statement("f1", "p1", stated_at=at(1)), statement("f2", "p2", 2, stated_at=at(0)))
+    (on_its_way,) = [(n, s.case_id) for s in area.latest.values() for n in s.due if n.recipient == SOCIAL]
+    area.enter(statement("f2", "p2", 2, revision=2, status=Status.RETRACTED), statement("f3", "p3", 3, stated_at=at(2)))
+    assert on_its_way[0].notice_id in {n.notice_id for n in area.due()}
+    area.enter(delivered(*on_its_way, at(10)))
+    assert on_its_way[0].notice_id not in {n.notice_id for n in area.due()}
+    assert area.answer() == [
+        (NoticeChange.NEW, SOCIAL, (INCOME,)),
+        (NoticeChange.NEW, INCOME, (SOCIAL,)),
+        (NoticeChange.RECALLED, SOCIAL, (YOUTH,)),
+    ]
+
+
 def test_grace_is_counted_from_the_fact_that_completed_it_and_a_confirmation_does_not_renew_it() -> None:
     area = Area(grace=3, today=1)
     area.enter(statement("f1", "p1", recorded=at(0)), statement("f2", "p2", 2, recorded=at(1)))

@@ -65,14 +65,15 @@ def run(rng: Random, queues: list[list[Event]], chance: float) -> tuple[AreaStat
         if rng.random() < chance:
             notifier.pick_up(0.7)
         while notifier.on_its_way and rng.random() < chance:
-            enter(notifier.record(at(DAYS, len(log))))
-        statements = final(state)
+            enter(notifier.record(at(rng.randrange(DAYS), len(log))))
+        statements = [s for case_id in state.cases() if (s := state.statement(case_id))]
+        assert all(notifier.seen[s.case_id] == s for s in statements), "a case changed and was not stated"
         ids = [n.notice_id for s in statements for n in s.due]
         assert len(ids) == len(set(ids)), "one id in two places"
         assert not set(ids) & {d.payload.notice_id for d in notifier.decisions}, "an id that was delivered is due again"
     while notifier.on_its_way or notifier.due():
         notifier.pick_up()
-        enter(notifier.record(at(DAYS, len(log))))
+        enter(notifier.record(at(rng.randrange(DAYS), len(log))))
     return state, notifier, log
 
 

@@ -8,6 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -15,8 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-import pytest
-from chain_world import AREAS, DAYS, Said, World, make_world
+from chain_world import AREAS, DAYS, Said, World
 from conftest import PARTITIONS, Record, Wire
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from pydantic import SecretStr
@@ -32,7 +32,6 @@ from samenloop_processors.engine.schema import live_schema
 from samenloop_processors.engine.status import export
 from samenloop_processors.intake.stage import IntakeSettings
 from samenloop_processors.intake.stage import build as build_intake
-from samenloop_processors.keys import KeyStore
 from samenloop_processors.settings import HubSettings
 from samenloop_schemas import codec, sealing
 from samenloop_schemas.codes import DecisionKind, NoticeChange
@@ -41,9 +40,6 @@ from samenloop_schemas.kafka_access import KafkaAccess
 from samenloop_schemas.records import Decision, NoticeBasis, NoticeSent
 from samenloop_schemas.topics import Topics, area_key
 
-SEED = int(os.environ.get("SAMENLOOP_TEST_SEED", "20260320"))
-PERSONS = 40
-"""Per area: about three hundred statements over two areas."""
 SESSION_TIMEOUT_S = 6
 PATIENCE_S = 150
 _TELLS = (NoticeChange.NEW, NoticeChange.GROWN)
@@ -164,10 +160,10 @@ class Chain:
             value = codec.encode(decision)
             producer.send(self.topics.decisions, key=area_key(decision.area), value=value).get(30)
 
-    def tell_days(self, until: date) -> None:
-        run_clock(
-            _Clock(topic_prefix=self.topics.prefix, access=self.stack.kafka_access("hub-clock")), AREAS, until=until
-        )
+    def tell_days(self, *until: date) -> None:
+        settings = _Clock(topic_prefix=self.topics.prefix, access=self.stack.kafka_access("hub-clock"))
+        for day in until or DAYS:
+            run_clock(settings, AREAS, until=day)
 
     # rest
 
@@ -327,45 +323,22 @@ class Chains:
     world: World
     made: list[tuple[Chain, Databases]]
 
-    def start(self, name: str) -> Chain:
+    @contextmanager
+    def running(self, name: str) -> Iterator[Chain]:
+        """A chain that was started; its processes end with the block, its topics and tables with the session."""
         databases = self.stack.new_databases(secrets.token_hex(4))
         mine = replace(databases, keys=self.keys.keys)
         logs = self.directory / name
         chain = Chain(self.stack, self.admin, self.wire, mine, self.secrets, self.world, logs)
         self.made.append((chain, databases))
-        chain.start()
-        return chain
+        try:
+            chain.start()
+            yield chain
+        finally:
+            chain.stop()
 
     def close(self) -> None:
         for chain, databases in self.made:
             chain.close()
             databases.drop()
         self.keys.drop()
-
-
-@pytest.fixture(scope="session")
-def chains(
-    stack: LocalStack, admin: KafkaAdminClient, wire: Wire, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Chains]:
-    keys = stack.new_databases(secrets.token_hex(4))
-    hub_secrets = Secrets()
-    store = KeyStore(keys.keys_url("intake"), hub_secrets.kek, may_create=True)
-    world = make_world(SEED, PERSONS, hub_secrets, store)
-    store.close()
-    made = Chains(stack, admin, wire, tmp_path_factory.mktemp("chains"), keys, hub_secrets, world, [])
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="session")
-def calm(chains: Chains) -> Outcome:
-    """An undisturbed run: the days first, then the statements as they were stated, then what people decided."""
-    chain = chains.start("calm")
-    for day in DAYS:
-        chain.tell_days(day)
-    chain.send(chain.world.said)
-    chain.decide(chain.world.decisions)
-    chain.rest()
-    outcome = chain.outcome()
-    chain.stop()
-    return outcome

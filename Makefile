@@ -10,11 +10,11 @@ demo: venv
 	$(BIN)/samenloop demo
 
 test: venv
-	$(BIN)/python -m pytest -m "not slow" tests/unit tests/live tests/browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests/unit tests/live tests/browser
 
 # What test-all adds to test.
 test-rest: venv
-	$(BIN)/python -m pytest -m slow tests/unit tests/live tests/browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow tests/unit tests/live tests/browser
 
 test-all: test test-rest
 

@@ -16,11 +16,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "live"))
 
 import psutil
-from conftest import Wire
 from engine_example import Counting
 from engine_rig import AREAS, Rig
 from kafka.admin import KafkaAdminClient
 from pydantic import SecretStr
+from wire import Wire
 
 from samenloop_deploy import topology_apply
 from samenloop_deploy.local import LocalStack

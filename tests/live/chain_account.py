@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from chain_rig import SESSION_TIMEOUT_S, Chain
-from conftest import PARTITIONS
+from wire import PARTITIONS
 
 from samenloop_deploy.demo.hub import STAGES
 from samenloop_schemas import codec

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from chain_rig import Chains, Outcome
 from chain_world import make_world
-from conftest import Wire
 from kafka import KafkaAdminClient
+from wire import Wire
 
 from samenloop_deploy.demo.hub import Secrets
 from samenloop_deploy.local import LocalStack

@@ -17,9 +17,9 @@ from uuid import UUID
 
 import psycopg
 from chain_world import AREAS, DAYS, Said, World
-from conftest import PARTITIONS, Record, Wire
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from pydantic import SecretStr
+from wire import PARTITIONS, Record, Wire
 
 from samenloop_deploy import topology_apply
 from samenloop_deploy.cli.stages import build

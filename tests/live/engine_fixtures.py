@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Wire
 from engine_rig import Rig
+from wire import Wire
 
 from samenloop_deploy.local import Databases, LocalStack
 from samenloop_schemas.topics import Topics

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from conftest import Wire
+from wire import Wire
 
 from samenloop_deploy.local import Databases, LocalStack
 from samenloop_schemas.topics import Topics, partition_for

@@ -13,8 +13,8 @@ import pytest
 from chain_account import account, disturb
 from chain_rig import Chain, Chains, Outcome, the_same
 from chain_world import Said
-from conftest import PARTITIONS
 from kafka.admin import KafkaAdminClient, NewTopic
+from wire import PARTITIONS
 
 from samenloop_deploy.demo.hub import STAGES
 from samenloop_deploy.local import ChildFailed

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from threading import Event, Thread
 
 import pytest
-from conftest import Wire
+from wire import Wire
 
 from samenloop_deploy.local import LocalStack
 from samenloop_processors.clock.run import ClockSettings, run_clock

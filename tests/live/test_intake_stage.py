@@ -17,7 +17,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from conftest import PARTITIONS, Wire
+from wire import PARTITIONS, Wire
 
 from samenloop_deploy.local import Databases, LocalStack
 from samenloop_processors import keys

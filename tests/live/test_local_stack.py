@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
-from conftest import Wire
 from kafka import KafkaAdminClient
+from wire import Wire
 
 from samenloop_deploy import topology_apply
 from samenloop_deploy.local import Child, Databases, LocalStack, LocalStackError, Room

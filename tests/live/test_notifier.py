@@ -14,8 +14,8 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from conftest import Record, Wire
 from views_world import World
+from wire import Record, Wire
 
 from samenloop_deploy.local import Databases, LocalStack
 from samenloop_processors.keys import KeyKind

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Wire
 from overlaps_rig import AREA, KEK, Area, Item, random_items
 from pydantic import SecretStr
+from wire import Wire
 
 from samenloop_deploy.local import Databases, LocalStack
 from samenloop_processors.agreement import Published

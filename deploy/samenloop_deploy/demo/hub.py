@@ -6,6 +6,7 @@ The composition root of the demo: secrets are made here, and each process gets o
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -66,7 +67,7 @@ class DemoHub:
             load_agreement(file) for file in sorted(shipped("agreements").glob("*.yaml"))
         ]
         self.partners = tuple(stack.topology.partners)
-        self.web_port = web_port or free_port()
+        self.web_port = web_port if web_port and _is_free(web_port) else free_port()
         self.metrics_ports = {name: free_port() for name in (*STAGES, "web", "notifier", *self.partners)}
         self.logs = logs or stack.directory / "logs"
         self.logs.mkdir(exist_ok=True)
@@ -206,3 +207,13 @@ class DemoHub:
                 restart=restart,
             )
         )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,16 +79,27 @@ def kafka_classpath(progress: ProgressCallback) -> str:
     builder = EnvironmentBuilder(context=context, cache_dir=settings.cache_dir, link_strategy=LinkStrategy.SOFT)
     endpoint = f"{KAFKA}+{_LOGGING}"
     try:
-        jars = builder.from_endpoint(endpoint).all_jars
-        if broken := [jar for jar in jars if not zipfile.is_zipfile(jar)]:
-            _forget(broken, settings.repo_cache)
-            jars = builder.from_endpoint(endpoint, update=True).all_jars
+        with _alone(settings.repo_cache):
+            jars = builder.from_endpoint(endpoint).all_jars
+            if broken := [jar for jar in jars if not zipfile.is_zipfile(jar)]:
+                _forget(broken, settings.repo_cache)
+                jars = builder.from_endpoint(endpoint, update=True).all_jars
     except Exception as problem:
         raise LocalStackError(
             f"could not fetch {KAFKA} from the Maven repository ({type(problem).__name__}: {_first_line(problem)}): "
             "set SAMENLOOP_KAFKA to the address of a running broker, or M2_REPO to a folder that holds it"
         ) from problem
     return os.pathsep.join(map(str, jars))
+
+
+@contextmanager
+def _alone(repository: Path) -> Iterator[None]:
+    """One download at a time: jgo takes a file that another process fetched meanwhile for a fault. The lock goes with the
+    process."""
+    lock = Path(tempfile.gettempdir()) / f"samenloop-jars-{os.getuid()}-{zlib.crc32(str(repository).encode()):08x}.lock"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def _reporter(progress: ProgressCallback) -> Any:

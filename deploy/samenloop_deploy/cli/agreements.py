@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from samenloop_deploy.cli.console import CommandError, Exit, people, print_table, reporting
+from samenloop_deploy.cli.environment import kafka_access
 
 app = typer.Typer(help="Cooperation agreements (convenanten) as data.", no_args_is_help=True)
 
@@ -42,9 +43,13 @@ def explain(file: Path, on: Annotated[str, typer.Option(help="A day, YYYY-MM-DD.
 
         try:
             agreement = load_agreement(file)
+            day = date.fromisoformat(on) if on else agreement.valid_from
         except AgreementInvalid as invalid:
             raise CommandError(str(invalid), Exit.WRONG_USE) from None
-        day = date.fromisoformat(on) if on else agreement.valid_from
+        except OSError as error:
+            raise CommandError(f"{file}: {error.strerror}", Exit.WRONG_USE) from None
+        except ValueError:
+            raise CommandError("--on is a day such as 2026-01-31", Exit.WRONG_USE) from None
         state = "can hold" if day >= agreement.valid_from else "cannot hold yet"
         people.print(f"[bold]{agreement.area}[/] version {agreement.version} {state} on {day} (once published)")
         print_table(
@@ -71,20 +76,16 @@ def publish(
 ) -> None:
     """Publish versions as decisions. A version is immutable: publishing the same text again changes nothing."""
     with reporting():
-        from kafka.errors import KafkaError
-
         from samenloop_deploy.publishing import publish_agreements
         from samenloop_processors.agreement import AgreementInvalid, load_agreement
-        from samenloop_schemas.kafka_access import KafkaAccess
         from samenloop_schemas.topics import Topics
 
         try:
             agreements = [load_agreement(file) for file in files]
-            access = KafkaAccess()  # type: ignore[call-arg]  # from the environment
-            publish_agreements(access, Topics.from_environment(), agreements, user, datetime.now(UTC))
         except AgreementInvalid as invalid:
             raise CommandError(str(invalid), Exit.WRONG_USE) from None
-        except KafkaError as error:
-            raise CommandError(f"the broker did not take it: {type(error).__name__}", Exit.TEMPORARY) from None
+        except OSError as error:
+            raise CommandError(f"{error.filename}: {error.strerror}", Exit.WRONG_USE) from None
+        publish_agreements(kafka_access(), Topics.from_environment(), agreements, user, datetime.now(UTC))
         for agreement in agreements:
             people.print(f"published {agreement.area} version {agreement.version}")

@@ -10,8 +10,8 @@ from enum import IntEnum
 from typing import Any
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 people = Console(stderr=True)
@@ -35,19 +35,54 @@ class CommandError(Exception):
         self.code = code
 
 
+class BadConfiguration(CommandError):
+    """All that is wrong with the settings, one line each, without a value."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems), Exit.WRONG_USE)
+        self.problems = tuple(problems)
+
+
 @contextmanager
 def reporting() -> Iterator[None]:
-    """Turns errors that a user can mend into one clear line and an exit code; anything else stays a traceback."""
+    """Turns errors that a user can mend into clear lines and an exit code; anything else stays a traceback."""
     try:
         yield
-    except CommandError as error:
-        people.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+    except typer.Exit:
+        raise
+    except BadConfiguration as error:
+        for problem in error.problems:
+            _say("configuration:", problem)
         raise typer.Exit(error.code) from None
-    except ValidationError as error:
-        for problem in error.errors(include_input=False, include_url=False):
-            place = ".".join(str(part) for part in problem["loc"])
-            people.print(f"[bold red]configuration:[/] {place}: {problem['msg']}", highlight=False, soft_wrap=True)
-        raise typer.Exit(Exit.WRONG_USE) from None
+    except CommandError as error:
+        _say("error:", str(error))
+        raise typer.Exit(error.code) from None
+    except Exception as error:
+        if (meant := _meant(error)) is None:
+            raise
+        _say("error:", str(meant))
+        raise typer.Exit(meant.code) from None
+
+
+def _meant(error: Exception) -> CommandError | None:
+    """What an error of a library or of the engine means for who called the command. The edge has no database driver to
+    import, so these are known by name; their messages may hold an address, and never a password."""
+    if isinstance(code := getattr(error, "exit_code", None), int):
+        return CommandError(str(error), Exit(code))
+    names = {f"{base.__module__.partition('.')[0]}.{base.__name__}" for base in type(error).__mro__}
+    if "psycopg.OperationalError" in names:
+        first = str(error).strip().splitlines() or [type(error).__name__]
+        return CommandError(f"the database does not let us in or does not answer: {first[0]}", Exit.TEMPORARY)
+    if "kafka.KafkaError" in names:
+        away = bool(getattr(error, "retriable", False))
+        what = "does not answer: is it up, are user and password right?" if away else "refuses this"
+        return CommandError(f"the broker {what} ({type(error).__name__})", Exit.TEMPORARY if away else Exit.FAILED)
+    return None
+
+
+def _say(kind: str, text: str) -> None:
+    """As it is: brackets in a message are no markup."""
+    people.print(f"[bold red]{kind}[/] {escape(text)}", highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -65,5 +100,5 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     for column in rows[0]:
         table.add_column(str(column).replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
     people.print(table)

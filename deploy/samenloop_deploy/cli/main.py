@@ -8,6 +8,7 @@ import typer
 
 from samenloop_deploy.cli import agreements, connectors, stages, topology
 from samenloop_deploy.cli.console import CommandError, Exit, people, print_json, print_table, reporting
+from samenloop_deploy.cli.environment import OPENS_FACTS, settings_of
 
 app = typer.Typer(
     name="samenloop",
@@ -32,7 +33,7 @@ def demo(
     ] = False,
     as_json: AsJson = False,
     seed: Annotated[int, typer.Option(help="Which synthetic world.")] = 1,
-    scale: Annotated[int, typer.Option(help="Persons with at least one case at the start.")] = 600,
+    scale: Annotated[int, typer.Option(min=10, help="Persons with at least one case at the start.")] = 600,
     port: Annotated[int, typer.Option(help="Port of the pages on loopback; 0 picks a free one.")] = 8080,
     timeout: Annotated[float, typer.Option(help="Seconds after which --once gives up.")] = 240.0,
     keep_logs: Annotated[str, typer.Option(help="Copy the logs of all processes to this folder at the end.")] = "",
@@ -81,7 +82,7 @@ def web() -> None:
         from samenloop_views.web.server import run_web
         from samenloop_views.web.settings import WebSettings
 
-        run_web(WebSettings())  # type: ignore[call-arg]  # from the environment
+        run_web(settings_of(WebSettings, secrets=OPENS_FACTS, broker=False))
 
 
 @app.command()
@@ -94,7 +95,7 @@ def notify() -> None:
         from samenloop_views.notifier.run import run_notifier
         from samenloop_views.notifier.settings import NotifierSettings
 
-        run_notifier(NotifierSettings())  # type: ignore[call-arg]  # from the environment
+        run_notifier(settings_of(NotifierSettings, secrets=OPENS_FACTS))
 
 
 @app.command()
@@ -108,7 +109,7 @@ def clock(
         die_with_parent()
         from samenloop_processors.clock.run import ClockSettings, run_clock
 
-        run_clock(ClockSettings(), areas)
+        run_clock(settings_of(ClockSettings), areas)
 
 
 def main() -> None:

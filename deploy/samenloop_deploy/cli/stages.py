@@ -8,10 +8,20 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic_settings import BaseSettings
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from samenloop_deploy.cli.console import CommandError, Exit, people, print_json, print_table, reporting
+from samenloop_deploy.cli.console import (
+    BadConfiguration,
+    CommandError,
+    Exit,
+    people,
+    print_json,
+    print_table,
+    reporting,
+)
+from samenloop_deploy.cli.environment import OPENS_FACTS, settings_of
 
 if TYPE_CHECKING:
     from samenloop_processors.engine.api import Stage
@@ -50,13 +60,37 @@ def build(name: str, settings: HubSettings) -> Stage:
         from samenloop_processors.views import stage as views
 
         return views.build(settings)
-    raise CommandError(f"there is no stage {name!r}: choose one of {', '.join(STAGES)}", Exit.WRONG_USE)
+    raise _unknown(name)
 
 
-def _settings() -> HubSettings:
+_SECRETS = {
+    "intake": (*OPENS_FACTS, "SAMENLOOP_MATCHING_KEY", "SAMENLOOP_HUB_PRIVATE_KEY"),
+    "clients": OPENS_FACTS,
+    "overlaps": OPENS_FACTS,
+    "views": (),
+}
+
+
+def _from_environment(name: str, *, broker: bool = True) -> tuple[Stage, HubSettings]:
+    """The stage and its settings, whole or not at all. Raises CommandError."""
     from samenloop_processors.settings import HubSettings
 
-    return HubSettings()  # type: ignore[call-arg]  # from the environment
+    if name not in STAGES:
+        raise _unknown(name)
+    own: tuple[type[BaseSettings], ...] = ()
+    if name == "intake":
+        from samenloop_processors.intake.stage import IntakeSettings
+
+        own = (IntakeSettings,)
+    settings = settings_of(HubSettings, *own, secrets=_SECRETS[name], broker=broker)
+    try:
+        return build(name, settings), settings
+    except ValueError as error:
+        raise BadConfiguration([str(error)]) from None
+
+
+def _unknown(name: str) -> CommandError:
+    return CommandError(f"there is no stage {name!r}: choose one of {', '.join(STAGES)}", Exit.WRONG_USE)
 
 
 @app.command()
@@ -65,8 +99,8 @@ def run(name: Name) -> None:
     with reporting():
         from samenloop_processors.engine.worker import run_stage
 
-        settings = _settings()
-        raise typer.Exit(run_stage(build(name, settings), settings))
+        stage, settings = _from_environment(name)
+        raise typer.Exit(run_stage(stage, settings))
 
 
 @app.command()
@@ -78,9 +112,8 @@ def rebuild(
     """Build a stage's state anew beside the running one, send only the differences, and take its place."""
     with reporting():
         from samenloop_processors.engine import rebuild as engine
-        from samenloop_processors.engine.errors import EngineError
 
-        settings = _settings()
+        stage, settings = _from_environment(name)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Bars(*columns, console=people, transient=True) as bars:
             task = bars.add_task(f"rebuild of {name}")
@@ -88,10 +121,7 @@ def rebuild(
             def show(progress: engine.Progress) -> None:
                 bars.update(task, description=progress.phase, completed=progress.done, total=progress.total)
 
-            try:
-                report = engine.rebuild(build(name, settings), settings, settings.kafka(), progress=show, shadow=shadow)
-            except EngineError as error:
-                raise CommandError(str(error), Exit(error.exit_code)) from None
+            report = engine.rebuild(stage, settings, settings.kafka(), progress=show, shadow=shadow)
         _print(as_json, f"rebuild of {name}", asdict(report))
 
 
@@ -104,12 +134,11 @@ def rebase(
     """Accept the topics as they are now, after one was recreated or a broker restored. Stop the stage's workers first."""
     with reporting():
         from samenloop_processors.engine import status as engine
-        from samenloop_processors.engine.errors import EngineError
 
-        settings = _settings()
+        stage, settings = _from_environment(name)
         try:
-            standings = engine.rebase(build(name, settings), settings, settings.kafka(), to.value)
-        except (EngineError, LookupError) as error:
+            standings = engine.rebase(stage, settings, settings.kafka(), to.value)
+        except LookupError as error:
             raise CommandError(str(error)) from None
         rows = [asdict(standing) for standing in standings]
         if as_json:
@@ -124,9 +153,9 @@ def status(name: Name, as_json: AsJson = False) -> None:
     with reporting():
         from samenloop_processors.engine import status as engine
 
-        settings = _settings()
+        stage, settings = _from_environment(name)
         try:
-            report = engine.status(build(name, settings), settings, settings.kafka()).as_dict()
+            report = engine.status(stage, settings, settings.kafka()).as_dict()
         except LookupError as error:
             raise CommandError(str(error)) from None
         if as_json:
@@ -143,9 +172,9 @@ def export(name: Name, area: Annotated[str, typer.Option(help="Only this area.")
         from samenloop_processors.engine import status as engine
         from samenloop_schemas.ids import canonical_json
 
-        settings = _settings()
+        stage, settings = _from_environment(name, broker=False)
         try:
-            rows = engine.export(build(name, settings), settings, area or None)
+            rows = engine.export(stage, settings, area or None)
             lines = sorted(canonical_json(row) for row in rows)
         except LookupError as error:
             raise CommandError(str(error)) from None

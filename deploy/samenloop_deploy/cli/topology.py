@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from samenloop_deploy.cli.console import CommandError, print_json, print_table, reporting
+from samenloop_deploy.cli.environment import kafka_access
 
 app = typer.Typer(help="Topics, users, rights and quotas, from topology.yaml.", no_args_is_help=True)
 
@@ -33,17 +34,13 @@ def plan(prefix: Prefix = "", single_node: SingleNode = False, as_json: AsJson =
 def apply(prefix: Prefix = "", single_node: SingleNode = False, prune: bool = False, as_json: AsJson = False) -> None:
     """Create and correct topics, rights and quotas, as the administrator in SAMENLOOP_KAFKA_*."""
     with reporting():
-        from kafka.errors import KafkaError
-
         from samenloop_deploy import topology, topology_apply
-        from samenloop_schemas.kafka_access import KafkaAccess
 
         wanted = topology.load().plan(prefix, single_node=single_node)
         try:
-            access = KafkaAccess()  # type: ignore[call-arg]  # from the environment
-            changes = topology_apply.apply(wanted, access, prune=prune)
-        except (KafkaError, topology_apply.TopologyConflict) as error:
-            raise CommandError(f"{type(error).__name__}: {error}") from None
+            changes = topology_apply.apply(wanted, kafka_access(), prune=prune)
+        except topology_apply.TopologyConflict as error:
+            raise CommandError(str(error)) from None
         rows = [asdict(change) for change in changes]
         if as_json:
             print_json(rows)

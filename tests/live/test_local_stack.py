@@ -51,10 +51,13 @@ def test_applying_the_topology_twice_changes_nothing(plan: Plan, admin: KafkaAdm
 
 
 def test_the_topology_is_corrected_where_the_broker_differs(
-    plan: Plan, admin: KafkaAdminClient, topics: Topics
+    stack: LocalStack, plan: Plan, admin: KafkaAdminClient, topics: Topics
 ) -> None:
-    longer = load().model_copy(
-        update={"topics": load().topics | {"clock": load().topics["clock"].model_copy(update={"kept_days": 9})}}
+    longer = stack.topology.model_copy(
+        update={
+            "topics": stack.topology.topics
+            | {"clock": stack.topology.topics["clock"].model_copy(update={"kept_days": 9})}
+        }
     )
     other = longer.plan(plan.prefix, partitions=4, single_node=True)
     (change,) = topology_apply.apply(other, admin)

@@ -7,9 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,9 +93,14 @@ def kafka_classpath(progress: ProgressCallback) -> str:
 @contextmanager
 def _alone(repository: Path) -> Iterator[None]:
     """One download at a time: jgo takes a file that another process fetched meanwhile for a fault. The lock goes with the
-    process."""
-    lock = Path(tempfile.gettempdir()) / f"samenloop-jars-{os.getuid()}-{zlib.crc32(str(repository).encode()):08x}.lock"
-    with lock.open("w") as held:
+    process. A repository that is not ours to write is not downloaded to."""
+    try:
+        repository.mkdir(parents=True, exist_ok=True)
+        held = (repository / ".samenloop.lock").open("w")
+    except OSError:
+        yield
+        return
+    with held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
 

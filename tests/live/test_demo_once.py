@@ -31,7 +31,7 @@ def test_everything_arrives_overlaps_are_found_and_told_and_nothing_is_left() ->
 
 def test_a_partner_whose_events_do_not_arrive_makes_it_fail_and_is_named() -> None:
     """The welfare organisations' system is out of order from its first answer on."""
-    with demo(*SMALL, "--timeout", "45") as running:
+    with demo(*SMALL, "--timeout", "40") as running:
         running.ask_partners("/faults?partner=regas&status=503&times=1000")
         code = running.ends()
         found = running.figures()

@@ -14,7 +14,6 @@ import re
 import sqlite3
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -26,10 +25,10 @@ import psutil
 import psycopg
 import pytest
 from browsing import Browser, Exchange, Person
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
+from marked_places import broker_places, database_places, file_places, metrics_places, process_places
 from marked_world import ANNA_BORN, MarkedWorld
 from markers import Marker
-from psycopg import sql
 
 from samenloop_deploy.demo.connectors import connector_at_rest
 from samenloop_deploy.demo.hub import DemoHub
@@ -37,8 +36,6 @@ from samenloop_deploy.demo.partner_systems import Options, PartnerSystems, write
 from samenloop_deploy.demo.standing import knows_agreements, stages_at_rest
 from samenloop_deploy.local import LocalStack
 from samenloop_processors.metrics import HubMetrics, MetricsServer
-from samenloop_schemas import codec
-from samenloop_schemas.ids import canonical_json
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 
@@ -170,82 +167,10 @@ def answers(url: str) -> bool:
     return True
 
 
-# The places
-
-
-def broker_places(hub: DemoHub, *only: str) -> Iterator[tuple[str, bytes]]:
-    """Every record of every topic, Kafka's own included: as it lies there, and as it reads when decoded."""
-    access = hub.stack.kafka_access().client_args()
-    consumer = KafkaConsumer(**access, group_id=None, enable_auto_commit=False, exclude_internal_topics=False)
-    try:
-        for topic in only or sorted(consumer.topics()):
-            parts = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-            assert parts
-            ends = consumer.end_offsets(parts)
-            consumer.assign(parts)
-            consumer.seek_to_beginning(*parts)
-            pieces = [topic.encode()]
-            while any(consumer.position(part) < ends[part] for part in parts):
-                for record in (one for batch in consumer.poll(timeout_ms=200).values() for one in batch):
-                    headers = (piece for name, value in record.headers for piece in (name.encode(), value or b""))
-                    pieces += [record.key or b"", record.value or b"", *headers, _decoded(record.value)]
-            yield f"topic {topic}", b"\n".join(pieces)
-    finally:
-        consumer.close()
-
-
-def _decoded(value: bytes | None) -> bytes:
-    kind = codec.type_of(value)
-    return canonical_json(codec.to_plain(codec.decode(value, kind))) if kind else b""
-
-
-def database_places(hub: DemoHub) -> Iterator[tuple[str, bytes]]:
-    """Every table of both databases in both of PostgreSQL's ways of writing: bytes as they are, dates in letters."""
-    for url in (hub.databases.admin_url(), hub.databases.admin_keys_url()):
-        with psycopg.connect(url) as connection:
-            name = connection.info.dbname
-            tables = connection.execute(
-                "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-                "WHERE c.relkind IN ('r', 'm', 'S') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
-            ).fetchall()
-            assert tables
-            for schema, table in sorted(tables):
-                what = sql.SQL("COPY (SELECT * FROM {}) TO STDOUT (FORMAT {})")
-                for form in ("binary", "text"):
-                    statement = what.format(sql.Identifier(schema, table), sql.SQL(form))
-                    with connection.cursor().copy(statement) as copy:
-                        yield f"{name}, {schema}.{table} ({form})", b"".join(bytes(block) for block in copy)
-            for view in ("pg_stat_activity", "pg_description", "pg_statistic_ext_data", "pg_stats"):
-                with connection.cursor().copy(f"COPY (SELECT * FROM {view}) TO STDOUT") as copy:  # type: ignore[arg-type]
-                    yield f"{name}, {view}", b"".join(bytes(block) for block in copy)
-
-
-def file_places(hub: DemoHub) -> Iterator[tuple[str, bytes]]:
-    """Logs, configurations, the connectors' SQLite files with their write-ahead logs; not the source's own drop folder,
-    nor the servers' data, which is read through the servers."""
-    apart = {hub.drop_folder, *(hub.stack.directory / name for name in ("pg", "kafka", "run"))}
-    for path in sorted(hub.stack.directory.rglob("*")):
-        if path.is_file() and not apart & {*path.parents}:
-            yield str(path.relative_to(hub.stack.directory)), path.name.encode() + path.read_bytes()
-
-
-def metrics_places(ports: dict[str, int]) -> Iterator[tuple[str, bytes]]:
-    for name, port in ports.items():
-        for path in ("metrics", "livez", "readyz"):
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=30) as answer:
-                    yield f"{name}'s {path}", answer.read() + str(answer.headers).encode()
-            except urllib.error.HTTPError as refusal:
-                yield f"{name}'s {path}", refusal.read()
-
-
-def process_places(hub: DemoHub) -> Iterator[tuple[str, bytes]]:
-    for name, pid in hub.stack.supervisor.pids().items():
-        process = psutil.Process(pid)
-        yield f"{name}'s command and environment", repr((process.cmdline(), process.environ())).encode()
-
-
-# The tests
+def assert_none(leaks: list[str]) -> None:
+    """Says what lies where, and nothing of what lies around it."""
+    if leaks:
+        pytest.fail("\n".join(sorted(set(leaks))), pytrace=False)
 
 
 def test_the_sources_hold_the_markers(lived: Lived) -> None:
@@ -274,7 +199,7 @@ def test_the_hub_took_them_in(lived: Lived) -> None:
 def test_no_topic_names_anybody(lived: Lived) -> None:
     places = dict(broker_places(lived.hub))
     assert len(places[f"topic {lived.hub.topics.involvements}"]) > 10_000
-    assert not lived.search(places.items())
+    assert_none(lived.search(places.items()))
     topic = lived.hub.topics.quarantine("hub")
     with closing(KafkaProducer(**lived.hub.stack.kafka_access().client_args())) as producer:
         producer.send(topic, key=b"Qwiblentine").get(30)
@@ -289,7 +214,7 @@ def test_no_table_names_anybody(lived: Lived) -> None:
     assert {"intake_v1", "clients_v1", "overlaps_v1", "views_v1", "web", "public"} <= {
         name.partition(", ")[2].partition(".")[0] for name, _ in places
     }
-    assert not lived.search(places)
+    assert_none(lived.search(places))
     for url in (lived.hub.databases.admin_url(), lived.hub.databases.admin_keys_url()):
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("CREATE TABLE planted (t text[], j jsonb, b bytea, d date)")
@@ -308,7 +233,7 @@ def test_no_file_names_anybody(lived: Lived) -> None:
     processes = ("intake", "clients", "overlaps", "views", "web", "notifier", "clock", "smwo", "backoffice")
     assert {f"logs/{name}.log" for name in processes} <= places.keys()
     assert {f"edge/{partner}/edge.sqlite-wal" for partner in ("smwo", "backoffice")} <= places.keys()
-    assert not lived.search(places.items())
+    assert_none(lived.search(places.items()))
     with (lived.hub.logs / "web.log").open("a") as log:
         log.write(hashlib.sha256(lived.world.bsns[0].encode()).hexdigest() + "\n")
     with closing(sqlite3.connect(lived.hub.edge / "planted.sqlite")) as edge:
@@ -325,7 +250,7 @@ def test_no_metric_names_anybody(lived: Lived) -> None:
     places = list(metrics_places(lived.hub.metrics_ports))
     telling = {name for name, place in places if b"# TYPE samenloop_" in place}
     assert {f"{name}'s metrics" for name in lived.hub.metrics_ports} <= telling
-    assert not lived.search(places)
+    assert_none(lived.search(places))
     metrics = HubMetrics()
     metrics.stalls.labels("intake", CONTROL).inc()
     with closing(MetricsServer(metrics.registry)) as server:
@@ -334,7 +259,7 @@ def test_no_metric_names_anybody(lived: Lived) -> None:
 
 
 def test_no_process_was_started_with_a_name(lived: Lived) -> None:
-    assert not lived.search(process_places(lived.hub))
+    assert_none(lived.search(process_places(lived.hub)))
     own = repr((psutil.Process().cmdline(), {"X": CONTROL})).encode()
     assert lived.finds(["Anna's surname"], [("planted", own)])
 
@@ -345,7 +270,7 @@ def test_nothing_but_a_pages_body_names_anybody(lived: Lived) -> None:
         (f"{who}: {each.method} {each.path}", each.around) for who, all_ in lived.exchanges.items() for each in all_
     ]
     assert len(around) > 100
-    assert not lived.search(place for place in around if not place[0].startswith("careless"))
+    assert_none(lived.search(place for place in around if not place[0].startswith("careless")))
     careless = [place for place in around if place[0].startswith("careless")]
     assert lived.finds(["Anna's given name", "Anna's call name", "Anna's surname", "Bert's given name"], careless)
 
@@ -356,7 +281,7 @@ def test_a_page_names_a_person_only_to_the_party_that_stated_him_and_as_it_did(l
         mine = lived.world.may_be_shown_to(who)
         others = [marker for marker in lived.world.all if marker not in mine]
         wrong += lived.search(((f"{who}: {each.path}", each.body) for each in exchanges), others)
-    assert not wrong
+    assert_none(wrong)
     for who in SEES:
         bodies = [each.body for each in lived.exchanges[who] if each.path == lived.case_of[who]]
         for marker in lived.world.may_be_shown_to(who):

@@ -13,17 +13,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from samenloop_connectors.backoffice.config import BackofficeConfig
-from samenloop_connectors.backoffice.connector import BackofficeConnector
-from samenloop_connectors.sdk.config import EdgeSettings, problems_of, read_yaml
+from samenloop_connectors.kinds import connector_class
+from samenloop_connectors.sdk.config import ConnectorConfig, EdgeSettings, problems_of, read_yaml
 from samenloop_connectors.sdk.connector import Connector
 from samenloop_connectors.sdk.errors import ConfigurationError, TransientError
 from samenloop_connectors.sdk.inbox import Listener
 from samenloop_connectors.sdk.runner import Runner, Taken
 from samenloop_connectors.sdk.state import DDL, State
 from samenloop_connectors.sdk.status import ConnectorStatus, OwnNotice, own_notices, status
-from samenloop_connectors.smwo.config import SmwoConfig
-from samenloop_connectors.smwo.connector import SmwoConnector
 from samenloop_producers.broker import open_consumer
 from samenloop_producers.keys import EdgeKeys
 from samenloop_producers.metrics import EdgeMetrics
@@ -36,8 +33,6 @@ from samenloop_schemas.kafka_access import KafkaAccess
 from samenloop_schemas.topics import Topics
 
 log = logging.getLogger(__name__)
-Config = SmwoConfig | BackofficeConfig
-_CONFIGS: Mapping[str, type[Config]] = {"smwo": SmwoConfig, "backoffice": BackofficeConfig}
 _LONGEST_PAUSE = 60.0
 
 
@@ -45,7 +40,7 @@ _LONGEST_PAUSE = 60.0
 class Loaded:
     """A configuration that was checked in whole; nothing has been opened yet."""
 
-    config: Config
+    config: ConnectorConfig
     edge: EdgeSettings
     kafka: KafkaAccess
 
@@ -62,15 +57,11 @@ def load(source: Path | Mapping[str, Any]) -> Loaded:
     """A YAML file (or its content) with the environment. Raises ConfigurationError with every problem at once."""
     content = read_yaml(source) if isinstance(source, Path) else dict(source)
     problems: list[str] = []
-    model = _CONFIGS.get(str(content.get("connector")))
     config, edge, kafka = None, None, None
-    if model is None:
-        problems.append(f"connector: must be one of {', '.join(sorted(_CONFIGS))}")
-    else:
-        try:
-            config = model.model_validate(content)
-        except ValidationError as error:
-            problems += problems_of(error)
+    try:
+        config = _config(content)
+    except ConfigurationError as error:
+        problems += error.problems
     try:
         edge = EdgeSettings()  # type: ignore[call-arg]  # read from the environment
     except ValidationError as error:
@@ -84,12 +75,13 @@ def load(source: Path | Mapping[str, Any]) -> Loaded:
     return Loaded(config, edge, kafka)
 
 
-def load_config(source: Path) -> Config:
+def load_config(source: Path) -> ConnectorConfig:
     """The YAML file alone, without the environment. Raises ConfigurationError with every problem at once."""
-    content = read_yaml(source)
-    model = _CONFIGS.get(str(content.get("connector")))
-    if model is None:
-        raise ConfigurationError(f"connector: must be one of {', '.join(sorted(_CONFIGS))}")
+    return _config(read_yaml(source))
+
+
+def _config(content: Mapping[str, Any]) -> ConnectorConfig:
+    model = connector_class(str(content.get("connector"))).Config
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -153,7 +145,7 @@ def run_connector(
                 while sender.send_waiting():
                     pass
                 return taken
-            return _stay(loaded, stop, runner, sender, state, metrics, on_round)
+            return _stay(loaded, stop, connector, runner, sender, state, metrics, on_round)
         finally:
             sender.close()
             _close(connector)
@@ -172,16 +164,17 @@ def notices(loaded: Loaded) -> list[OwnNotice]:
 
 
 def make_connector(
-    config: Config, stop: threading.Event | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    config: ConnectorConfig,
+    stop: threading.Event | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Connector:
-    if isinstance(config, SmwoConfig):
-        return SmwoConnector(config, now, (stop or threading.Event()).wait)
-    return BackofficeConnector(config)
+    return connector_class(config.connector)(config, now, (stop or threading.Event()).wait)
 
 
 def _stay(
     loaded: Loaded,
     stop: threading.Event,
+    connector: Connector,
     runner: Runner,
     sender: Sender,
     state: State,
@@ -190,6 +183,11 @@ def _stay(
 ) -> Taken:
     listener = Listener(loaded.kafka, state, loaded.topics, loaded.config.partner)
     crashed: list[BaseException] = []
+    again = threading.Event()
+
+    def wake_at_the_end(stop: threading.Event) -> None:
+        stop.wait()
+        again.set()
 
     def guarded(work: Callable[[threading.Event], None]) -> Callable[[], None]:
         def body() -> None:
@@ -204,6 +202,7 @@ def _stay(
     threads = [
         threading.Thread(target=guarded(sender.run), name="sender"),
         threading.Thread(target=guarded(listener.run), name="listener"),
+        threading.Thread(target=guarded(wake_at_the_end), name="end"),
     ]
     server: Any = None
     if loaded.edge.metrics_port is not None:
@@ -213,7 +212,12 @@ def _stay(
         thread.start()
     taken, pause = Taken(), 1.0
     try:
+        if start := getattr(connector, "start", None):
+            start(again.set)
         while not stop.is_set():
+            again.clear()
+            if stop.is_set():
+                break
             taken = runner.round(stop.is_set)
             on_round(taken)
             retry = [failed.error for failed in taken.failed if isinstance(failed.error, TransientError)]
@@ -224,7 +228,7 @@ def _stay(
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 pause = 1.0
-            stop.wait(wait)
+            again.wait(wait)
     finally:
         stop.set()
         for thread in threads:

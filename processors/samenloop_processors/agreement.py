@@ -48,11 +48,20 @@ class ContactRoute(_Part):
         return Contact(self.team, self.phone, self.email)
 
 
+class Feed(_Part):
+    """Another partner that may speak for an organisation: a municipality for a provider, in iWmo and iJw messages."""
+
+    partner: Code
+    bsn: bool
+    """Whether that partner may process the BSN for it."""
+
+
 class Organisation(_Part):
     id: Code
     name: Name
     partner: Code
-    """The feed that may speak for it."""
+    """The feed that speaks for it, and hears its notices."""
+    also_fed_by: tuple[Feed, ...] = ()
     help_giving: bool
     """False: it only signals and can never coordinate."""
     bsn: bool
@@ -61,6 +70,14 @@ class Organisation(_Part):
     """True: its involvement is shown as "a service is involved"."""
     consent: Literal["required", "not_required"]
     contact: ContactRoute = ContactRoute()
+
+    def may_send(self, partner: str) -> bool:
+        return partner == self.partner or any(feed.partner == partner for feed in self.also_fed_by)
+
+    def may_send_bsn(self, partner: str) -> bool:
+        if partner == self.partner:
+            return self.bsn
+        return any(feed.bsn for feed in self.also_fed_by if feed.partner == partner)
 
 
 class Party(_Part):
@@ -125,7 +142,7 @@ class Agreement(_Part):
 
     def organisations_of(self, partner: str) -> tuple[Organisation, ...]:
         """The organisations that a feed may speak for."""
-        return tuple(o for o in self.organisations if o.partner == partner)
+        return tuple(o for o in self.organisations if o.may_send(partner))
 
     def text(self) -> str:
         """The full text that is published: canonical JSON, so that its hash does not hang on layout or comments."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from samenloop_connectors.backoffice import mapping
@@ -20,7 +21,12 @@ class BackofficeConnector:
     Config = BackofficeConfig
     source_system = "gws"
 
-    def __init__(self, config: BackofficeConfig) -> None:
+    def __init__(
+        self,
+        config: BackofficeConfig,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
         self._config = config
         self._by_code = {each.code: each for each in config.organisations}
         self._by_id = {each.id: each for each in config.organisations}

@@ -77,6 +77,7 @@ class Organisation(Model):
 class ConnectorConfig(Model):
     """What every connector's file holds. `oin` is the sending organisation's number, for CloudEvents' source."""
 
+    connector: str
     partner: Code
     state_dir: Path
     oin: str = Field(default="00000000000000000000", pattern=r"^\d{20}$")

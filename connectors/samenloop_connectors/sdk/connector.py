@@ -19,12 +19,18 @@ Cursor = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One row or record as a reading showed it. `version` is the source's own version in microseconds since 1970."""
+    """One row or record as a reading showed it. `version` is the source's own version in microseconds since 1970.
+
+    A row says all there is to say of a case, and the newest one counts. A source of *messages* tells a case in parts, in no
+    order: each item then names its `part`, and `report` is given all parts of the case known so far: ``{part: payload}``. Of
+    one part the highest version counts. A case is either told in rows or in parts, never both.
+    """
 
     organisation: str
     case_number: str
     version: int
     payload: Payload
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,12 @@ class Known(Protocol):
 
 
 class Connector(Protocol):
-    """One kind of source, configured. Both methods that touch the source raise ConfigurationError or TransientError."""
+    """One kind of source, configured. Both methods that touch the source raise ConfigurationError or TransientError.
+
+    Its class names its configuration as `Config` and is made with ``(config, now, wait)``: `now` tells the time, `wait` pauses
+    for some seconds and says whether the connector has to stop. It may have a method ``start(wake)``, called once before the
+    first round of a connector that stays (`wake` asks for a round now), and a method ``close()``.
+    """
 
     source_system: str
 
@@ -89,7 +100,7 @@ class Connector(Protocol):
         ...
 
     def report(self, organisation: str, case_number: str, payload: Payload) -> CaseReport:
-        """What a row or record says of a case; its version and confirmation are filled in by the runner.
+        """What a row or record (or all parts of a case) says; its version and confirmation are filled in by the runner.
 
         Pure: the same payload always gives the same report. Raises DataError.
         """

@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 
-from samenloop_connectors.sdk.connector import Connector, Failed, Item, Reading, Unreadable
+from samenloop_connectors.sdk.connector import Connector, Failed, Item, Payload, Reading, Unreadable
 from samenloop_connectors.sdk.errors import ConfigurationError, DataError, EdgeError, TransientError
 from samenloop_connectors.sdk.history import UNREAD, Standing, miss, newest, see, standing
+from samenloop_connectors.sdk.parts import payloads, standing_of_parts, with_part
 from samenloop_connectors.sdk.state import CaseRecord, State
 from samenloop_producers.keys import EdgeKeys
 from samenloop_producers.metrics import EdgeMetrics
@@ -127,12 +128,15 @@ class Runner:
         case = self._state.load(case_ref) or CaseRecord(case_ref, reading.stream, item.organisation, item.case_number)
         if isinstance(item, Item):
             try:
-                self._connector.report(item.organisation, item.case_number, item.payload)
+                self._connector.report(item.organisation, item.case_number, _whole(case, item))
             except DataError as error:
                 item = Unreadable("", error.code, error.field, item.organisation, item.case_number)
         if isinstance(item, Unreadable):
             self._set_aside(db, reading, item, case_ref)
             case.history = see(case.history, readings, reading.at, 0, UNREAD)
+        elif item.part:
+            self._state.release(db, reading.stream, case_ref)
+            case.parts = with_part(case.parts, item.part, item.version, item.payload)
         else:
             self._state.release(db, reading.stream, case_ref)
             digest = self._keys.digest(ids.canonical_json(dict(item.payload)).decode())
@@ -157,17 +161,21 @@ class Runner:
 
     def _say(self, db: sqlite3.Connection, case: CaseRecord, readings: list[int]) -> int:
         """Put into the outbox what has to be said of a case now; returns how many statements."""
-        if case.payload is None:
+        payload = (case.parts and payloads(case.parts)) or case.payload
+        if payload is None:
             return 0
         try:
-            report = self._connector.report(case.organisation, case.case_number, case.payload)
+            report = self._connector.report(case.organisation, case.case_number, payload)
         except DataError:
             return (
                 0  # a newer release reads this row no more: what was said stands until the source says something else
             )
         phase = self._keys.phase(case.case_ref, self._confirm_days)
         live = report.status not in _NOT_LIVE
-        now_holds = standing(case.history, readings, live=live, term_days=self._confirm_days, phase=phase)
+        if case.parts:
+            now_holds = standing_of_parts(case.parts)
+        else:
+            now_holds = standing(case.history, readings, live=live, term_days=self._confirm_days, phase=phase)
         report = settle(report, now_holds)
         statement_id = str(self._maker.statement_id(report))
         if statement_id == case.stated_id or report.revision < case.stated_revision:
@@ -232,6 +240,13 @@ def kind_of(error: EdgeError) -> str:
     if isinstance(error, ConfigurationError):
         return "configuration"
     return "transient" if isinstance(error, TransientError) else "data"
+
+
+def _whole(case: CaseRecord, item: Item) -> Payload:
+    """What `report` is asked about when this item comes in."""
+    if not item.part:
+        return item.payload
+    return payloads(with_part(case.parts, item.part, item.version, item.payload))
 
 
 def _moved_away(report: CaseReport, area: str) -> CaseReport:

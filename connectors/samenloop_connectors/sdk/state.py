@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from samenloop_connectors.sdk.connector import Cursor, Payload
 from samenloop_connectors.sdk.errors import ConfigurationError
 from samenloop_connectors.sdk.history import History, Run
+from samenloop_connectors.sdk.parts import Part, Parts
 from samenloop_producers.keys import EdgeKeys
 from samenloop_producers.outbox import EdgeStore
 from samenloop_schemas import ids, sealing
@@ -43,7 +44,7 @@ _PROBE = "edge secret"
 
 @dataclass(slots=True)
 class CaseRecord:
-    """One case as the edge knows it. `payload` is the newest legible row or record."""
+    """One case as the edge knows it: its newest legible row, or the parts in which it was told."""
 
     case_ref: str
     stream: str
@@ -51,6 +52,7 @@ class CaseRecord:
     case_number: str
     history: History = ()
     payload: Payload | None = None
+    parts: Parts = field(default_factory=dict)
     stated_id: str | None = None
     stated_revision: int = 0
     stated_area: str | None = None
@@ -96,6 +98,7 @@ class State:
             plain["case_number"],
             runs,
             plain["payload"],
+            {name: Part(version, payload) for name, (version, payload) in plain.get("parts", {}).items()},
             stated,
             revision or 0,
             area,
@@ -108,6 +111,7 @@ class State:
             "case_number": case.case_number,
             "runs": runs,
             "payload": case.payload,
+            "parts": {name: [part.version, part.payload] for name, part in case.parts.items()},
         }
         body = self._keys.lock(f"case {case.case_ref}", ids.canonical_json(plain))
         db.execute(

@@ -127,7 +127,7 @@ class Speaker:
         assert verdict is not None
         assert verdict.agreement is not None
         organisation = verdict.agreement.organisation(case.organisation)
-        matching = self._matching if organisation and organisation.bsn else None
+        matching = self._matching if organisation and organisation.may_send_bsn(case.partner) else None
         relations, related = [], []
         for relation, person in zip(opened.statement.relations, opened.related, strict=True):
             key = persons[case.person_subject(relation.person_ref)]

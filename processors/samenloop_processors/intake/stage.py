@@ -215,7 +215,7 @@ class IntakeStage(Stage):
         verdict = judge(opened, partner, state.book)
         noticed: tuple[ReceiptCode, ...] = ()
         if verdict.agreement is not None and (organisation := verdict.agreement.organisation(statement.organisation)):
-            noticed = bsn_notices(opened, organisation.bsn)
+            noticed = bsn_notices(opened, organisation.may_send_bsn(partner))
         return _Judged(record, opened, CaseId.of(opened, partner), verdict, noticed, state.book)
 
     def _take(self, batch: _Batch) -> None:

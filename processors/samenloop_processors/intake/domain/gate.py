@@ -93,7 +93,7 @@ def _judge_on(opened: Opened, partner: str, book: AgreementBook, day: date) -> V
     organisation = agreement.organisation(statement.organisation)
     if organisation is None:
         return Verdict((ReceiptCode.UNKNOWN_ORGANISATION,), agreement=agreement)
-    if organisation.partner != partner:
+    if not organisation.may_send(partner):
         return Verdict((ReceiptCode.WRONG_SENDER,), agreement=agreement)
     if not _valid_codes(statement):
         return Verdict((ReceiptCode.INVALID_CODE,), agreement=agreement)

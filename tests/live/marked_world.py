@@ -10,7 +10,7 @@ from markers import Marker
 
 from samenloop_deploy.demo.cases import Case, Client, Consent, Service, State
 from samenloop_deploy.demo.partner_systems import PartnerSystems
-from samenloop_deploy.demo.partners.regas import Request
+from samenloop_deploy.demo.partners.seam import Request
 from samenloop_deploy.demo.people import valid_test_bsns
 from samenloop_deploy.demo.records import GwsClient, RegasClient
 from samenloop_deploy.demo.world import World

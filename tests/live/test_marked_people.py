@@ -175,7 +175,7 @@ def assert_none(leaks: list[str]) -> None:
 
 def test_the_sources_hold_the_markers(lived: Lived) -> None:
     """Else nothing below would prove anything."""
-    held = b"".join(file.read_bytes() for file in sorted(lived.hub.drop_folder.glob("*.csv")))
+    held = b"".join(file.read_bytes() for file in sorted(lived.hub.drop_folder.glob("gws/*.csv")))
     expected = ["Qwiblentine", "Wapdrilstraat", "Nieuwdrilkade", "19511023", "27021948", "Vlopperzaad", "9753186420"]
     for name in (*expected, "Trubblezaxe", *lived.world.bsns):
         assert name.encode() in held

@@ -27,9 +27,9 @@ ENCODINGS = {"0654": "cp1252", "0678": "cp1252", "1706": "cp1252", "0193": "cp12
 
 
 def connector_configs(
-    agreements: Sequence[Agreement], systems: Mapping[str, Any], state: Path, drop_folder: Path
+    agreements: Sequence[Agreement], systems: Mapping[str, Any], state: Path
 ) -> dict[str, dict[str, Any]]:
-    """Per partner what its configuration file holds. `systems` is the ready file of the partner systems."""
+    """Per partner what its configuration file holds. `systems` is what the systems say of themselves in the ready file."""
     return {
         "smwo": {
             "connector": "smwo",
@@ -39,9 +39,8 @@ def connector_configs(
             "organisations": [
                 _organisation(agreement, organisation.id)
                 | {
-                    "base_url": systems["organisations"][organisation.id]["base_url"],
-                    "client_id": systems["organisations"][organisation.id]["client_id"],
-                    "client_secret": systems["organisations"][organisation.id]["client_secret"],
+                    name: systems["regas"]["organisations"][organisation.id][name]
+                    for name in ("base_url", "client_id", "client_secret")
                 }
                 for agreement in agreements
                 for organisation in agreement.organisations_of("smwo")
@@ -52,7 +51,7 @@ def connector_configs(
             "partner": "backoffice",
             "state_dir": str(state / "backoffice"),
             "poll_seconds": POLL_SECONDS,
-            "folder": str(drop_folder),
+            "folder": systems["gws"]["folder"],
             "organisations": [
                 _organisation(agreement, f"gemeente-{municipality.name.lower()}")
                 | {"code": municipality.code, "encoding": ENCODINGS.get(municipality.code, "utf-8")}

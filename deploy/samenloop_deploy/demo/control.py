@@ -1,23 +1,23 @@
 """The demo's own window on its world: what is true, and a hand on time. No partner system has such a thing.
 
-GET  /health                                        {"status": "ok", "now": ...}
+GET  /health                                        {"status": "ok", "now": ..., "sent": notifications by outcome}
 GET  /figures?on=D                                  counts only
 GET  /truth?on=D&toestemming=ja,niet_gevraagd       counts, every case, every true overlap
-POST /advance?days=N | /play?changes=N | /extract   time passes; changes happen now; a night's extracts are written
+POST /advance?days=N | /play?changes=N | /extract   time passes; changes happen now; a night falls: {"files": {system: [...]}}
 POST /faults?partner=gws&kind=partial&municipality=0664&module=JW&times=1
-POST /faults?partner=regas&status=503&times=2
+POST /faults?partner=regas&status=503&times=2       what else there is to ask, each system says in its ``plan_fault``
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from .cases import SHARED, Case, Consent, Service, TrueOverlap
-from .partners.gws import MODULES, MUNICIPALITIES, DropFolder, Fault
-from .partners.regas import Regas, Request, Response, instant_text
+from .cases import SHARED, Case, Consent, TrueOverlap
+from .partners.seam import PartnerSystem, Request, Response, instant_text
 from .world import World
 
 MOST_DAYS: Final = 3700
@@ -27,15 +27,20 @@ MOST_CHANGES: Final = 100_000
 class Control:
     """Answers the control requests; the caller serialises it with everything else that touches the world."""
 
-    def __init__(self, world: World, regas: Regas, drop: DropFolder) -> None:
-        self._world, self._regas, self._drop = world, regas, drop
+    def __init__(
+        self, world: World, systems: Sequence[PartnerSystem], sent: Callable[[], Mapping[str, int]] = dict
+    ) -> None:
+        self._world, self._sent = world, sent
+        self._systems = {system.name: system for system in systems}
 
     def handle(self, request: Request) -> Response:
         asked = {name: values[0] for name, values in parse_qs(request.query).items()}
         try:
             match request.method, request.path:
                 case "GET", "/health":
-                    return Response(200, {"status": "ok", "now": instant_text(self._world.now)})
+                    return Response(
+                        200, {"status": "ok", "now": instant_text(self._world.now), "sent": dict(self._sent())}
+                    )
                 case "GET", "/figures":
                     return Response(200, figures(self._world, *_which(self._world, asked)))
                 case "GET", "/truth":
@@ -45,26 +50,22 @@ class Control:
                 case "POST", "/play":
                     self._world.play(_count(asked, "changes", MOST_CHANGES))
                 case "POST", "/extract":
-                    return Response(
-                        200, {"files": [path.name for path in self._drop.write(self._drop.prepare(self._world))]}
-                    )
+                    return Response(200, {"files": self.night()})
                 case "POST", "/faults":
-                    self._plan_fault(asked)
+                    self._systems[asked["partner"]].plan_fault(asked, _count(asked, "times", 1000))
                 case _:
                     return Response(404, {"title": "unknown path", "status": 404})
         except (ValueError, KeyError) as error:
             return Response(400, {"title": f"wrong or missing parameter: {error}", "status": 400})
         return Response(200, figures(self._world, self._world.today, SHARED))
 
-    def _plan_fault(self, asked: dict[str, str]) -> None:
-        times = _count(asked, "times", 1000)
-        if asked["partner"] == "regas":
-            self._regas.fail_next(int(asked["status"]), times)
-            return
-        code, module = asked["municipality"], Service(asked["module"])
-        if code not in {municipality.code for municipality in MUNICIPALITIES} or module not in MODULES:
-            raise ValueError(f"{code} {module}")
-        self._drop.plan_fault(code, module, Fault(asked["kind"]), times)
+    def night(self) -> dict[str, list[str]]:
+        """Lets a night fall for every system; what each wrote."""
+        written = {}
+        for name, system in self._systems.items():
+            system.follow()
+            written[name] = [path.name for path in system.night()]
+        return written
 
 
 def figures(world: World, on: date, consents: frozenset[Consent]) -> dict[str, Any]:

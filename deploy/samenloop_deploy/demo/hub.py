@@ -122,8 +122,8 @@ class DemoHub:
 
     def start_connectors(self) -> None:
         """One connector per partner; the partner systems are ready."""
-        systems = json.loads(self.ready_file.read_text("utf-8"))
-        configs = connector_configs(self.agreements, systems, self.edge, self.drop_folder)
+        systems = json.loads(self.ready_file.read_text("utf-8"))["systems"]
+        configs = connector_configs(self.agreements, systems, self.edge)
         for partner, config in configs.items():
             path = self.edge / f"{partner}.json"
             path.write_text(json.dumps(config, indent=2, default=str), "utf-8")
@@ -132,7 +132,7 @@ class DemoHub:
 
     @property
     def drop_folder(self) -> Path:
-        return self.stack.directory / "gws"
+        return self.stack.directory / "drop"
 
     @property
     def ready_file(self) -> Path:

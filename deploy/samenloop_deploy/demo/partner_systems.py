@@ -1,14 +1,15 @@
-"""One process that plays all partner systems of the demo: a living world, Regas over HTTP, GWS files in a folder.
+"""One process that plays all partner systems of the demo over one living world: some over HTTP, some by files in a folder.
 
     python -m samenloop_deploy.demo.partner_systems --dropfolder DIR --ready FILE [--seed 1] [--scale 600] [--port 0] ...
 
 Real and simulated time: the world starts at ``started_at`` (now, unless given) and each tick of ``tick_seconds`` moves it on
 by as much, so that its instants keep pace with the wall clock while what happens depends on the seed alone. Every
-``extract_seconds`` a "night" falls: a full extract per municipality and module, dated by the world's day; the further nights
-of one day carry a run number. ``POST /advance?days=N`` (see ``control``) lets real days pass at once.
+``extract_seconds`` a "night" falls, and whoever delivers files writes them below ``dropfolder``; for a weekly source it stands
+for a week. ``POST /advance?days=N`` (see ``control``) lets real days pass at once. The systems are listed in
+``partners/systems.py``; what each of them is to this process stands in ``partners/seam.py``.
 
 The ready file is written when everything answers: JSON with ``port``, ``base_url``, ``dropfolder``, ``pid``, ``seed``,
-``scale``, ``started_at``, and per organisation ``base_url``, ``token_url``, ``client_id`` and ``client_secret``.
+``scale``, ``started_at``, and under ``systems`` what each system says of itself: addresses, credentials, folders.
 The process holds its world in memory only: a restart begins it anew, so a supervisor should not restart it by itself.
 """
 
@@ -32,11 +33,11 @@ from typing import Any, Final
 from samenloop_schemas.parent_watch import die_with_parent
 
 from .control import Control
-from .partners.gws import DropFolder
-from .partners.regas import ORGANISATIONS, Regas, Request, Response, credentials
+from .partners.courier import Courier
+from .partners.seam import LOOPBACK, Request, Response, Surroundings
+from .partners.systems import open_systems
 from .world import World
 
-LOOPBACK: Final = "127.0.0.1"
 MOST_BODY: Final = 64 * 1024
 
 
@@ -67,13 +68,23 @@ class PartnerSystems:
         self.started_at = started_at.astimezone(UTC)
         self.lock = threading.Lock()
         self.world = World(options.seed, options.scale, self.started_at, _progress if options.scale >= 3000 else None)
-        self.regas = Regas(
-            self.world, time.monotonic, token_seconds=options.token_seconds, rate=options.rate, burst=options.burst
-        )
-        self.drop = DropFolder(options.dropfolder, options.keep_runs)
-        self.control = Control(self.world, self.regas, self.drop)
         self.server = _Server((LOOPBACK, options.port), _Handler)
         self.server.systems = self
+        self.courier = Courier()
+        self.surroundings = Surroundings(
+            self.world,
+            options.dropfolder,
+            base_url=f"http://{LOOPBACK}:{self.port}",
+            clock=time.monotonic,
+            send=self.courier.send,
+            token_seconds=options.token_seconds,
+            rate=options.rate,
+            burst=options.burst,
+            keep_runs=options.keep_runs,
+        )
+        self.systems = open_systems(self.surroundings)
+        self.by_prefix = {prefix: system for system in self.systems for prefix in system.prefixes}
+        self.control = Control(self.world, self.systems, lambda: self.courier.counts)
         self._serving = threading.Thread(target=self.server.serve_forever, name="http", daemon=True)
         self._stop = threading.Event()
 
@@ -82,27 +93,35 @@ class PartnerSystems:
         return int(self.server.server_address[1])
 
     def start(self) -> None:
-        """Writes the first night's extracts and begins to answer."""
+        """Lets the first night fall and begins to answer."""
         self.night()
+        self.courier.start()
         self._serving.start()
 
     def answer(self, request: Request) -> Response:
-        """One HTTP request, to Regas or to the control window."""
+        """One HTTP request, to a partner system or to the control window."""
         with self.lock:
-            if request.path.lstrip("/").partition("/")[0] in ORGANISATIONS:
-                return self.regas.handle(request)
-            return self.control.handle(request)
+            if system := self.by_prefix.get(request.path.lstrip("/").partition("/")[0]):
+                return system.handle(request)
+            answer = self.control.handle(request)
+            self._follow()
+            return answer
 
     def tick(self) -> None:
         """One step of simulated time with its changes."""
         with self.lock:
             self.world.advance_to(self.world.now + timedelta(seconds=self.options.tick_seconds))
             self.world.play(self.options.changes_per_tick)
+            self._follow()
 
     def night(self) -> None:
-        """Drops an extract of every module of every municipality."""
+        """Whoever works at night does its work."""
         with self.lock:
-            self.drop.write(self.drop.prepare(self.world))
+            self.control.night()
+
+    def _follow(self) -> None:
+        for system in self.systems:
+            system.follow()
 
     def run(self) -> None:
         """Ticks and nights on their own schedule until ``stop``; what is late is caught up, one step at a time."""
@@ -123,31 +142,23 @@ class PartnerSystems:
         self._stop.set()
 
     def close(self) -> None:
-        """Frees the port."""
+        """Frees the port; nothing is sent any more."""
         if self._serving.is_alive():
             self.server.shutdown()
         self.server.server_close()
+        self.courier.close()
 
     def description(self) -> dict[str, Any]:
         """The content of the ready file."""
-        base = f"http://{LOOPBACK}:{self.port}"
         return {
             "pid": os.getpid(),
             "port": self.port,
-            "base_url": base,
+            "base_url": self.surroundings.base_url,
             "dropfolder": str(self.options.dropfolder.resolve()),
             "seed": self.options.seed,
             "scale": self.options.scale,
             "started_at": self.started_at.isoformat(),
-            "organisations": {
-                organisation: {
-                    "base_url": f"{base}/{organisation}",
-                    "token_url": f"{base}/{organisation}/oauth/token",
-                    "client_id": credentials(self.options.seed, organisation).client_id,
-                    "client_secret": credentials(self.options.seed, organisation).client_secret,
-                }
-                for organisation in ORGANISATIONS
-            },
+            "systems": {system.name: system.description() for system in self.systems},
         }
 
 
@@ -185,15 +196,15 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self._send(self.server.systems.answer(Request(self.command, path, query, headers, self.rfile.read(length))))
 
-    do_GET = do_POST = do_PUT = do_DELETE = _answer
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
 
     def _send(self, response: Response) -> None:
-        body = json.dumps(response.body, ensure_ascii=False).encode()
+        body = _bytes(response.body)
         self.send_response(response.status)
         names = {name.lower() for name, _ in response.headers}
         for name, value in response.headers:
             self.send_header(name, value)
-        if "content-type" not in names:
+        if "content-type" not in names and response.body is not None:
             self.send_header("Content-Type", "application/json; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -201,6 +212,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: requests are counted, not logged."""
+
+
+def _bytes(body: Any) -> bytes:
+    if body is None:
+        return b""
+    return body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
 
 
 def _progress(what: str, made: int, of: int) -> None:

@@ -40,7 +40,7 @@ def http(systems: PartnerSystems) -> Iterator[httpx.Client]:
 
 
 def log_in(http: httpx.Client, systems: PartnerSystems, organisation: str) -> dict[str, str]:
-    access = systems.description()["organisations"][organisation]
+    access = systems.description()["systems"]["regas"]["organisations"][organisation]
     form = {
         "grant_type": "client_credentials",
         "client_id": access["client_id"],
@@ -63,7 +63,7 @@ def test_regas_and_truth_tell_the_same_over_http(systems: PartnerSystems, http: 
 
 
 def test_the_first_night_is_there_before_anybody_asks(systems: PartnerSystems) -> None:
-    assert len(list(systems.options.dropfolder.glob("GWS_*.csv"))) == 27
+    assert len(list(systems.options.dropfolder.glob("gws/GWS_*.csv"))) == 27
 
 
 def test_time_passes_on_request(http: httpx.Client) -> None:
@@ -71,7 +71,7 @@ def test_time_passes_on_request(http: httpx.Client) -> None:
     after = http.post("/advance", params={"days": 30}).json()
     assert after["on"] == "2026-12-22"
     assert sum(after["changes"].values()) > sum(before["changes"].values())
-    assert len(http.post("/extract").json()["files"]) == 27
+    assert len(http.post("/extract").json()["files"]["gws"]) == 27
     assert (
         sum(http.post("/play", params={"changes": 7}).json()["changes"].values()) == sum(after["changes"].values()) + 7
     )
@@ -111,7 +111,7 @@ def test_faults_are_planned_over_http(systems: PartnerSystems, http: httpx.Clien
     statuses = [http.get("/lumens/api/v1/trajecten", headers=headers).status_code for _ in range(2)]
     assert statuses == [503, 200]
     http.post("/faults?partner=gws&kind=missing&municipality=0664&module=JW&times=1")
-    assert len(http.post("/extract").json()["files"]) == 26
+    assert len(http.post("/extract").json()["files"]["gws"]) == 26
 
 
 def test_the_world_ticks_and_nights_fall_by_themselves(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_the_world_ticks_and_nights_fall_by_themselves(tmp_path: Path) -> None:
     running = threading.Thread(target=systems.run)
     running.start()
     try:
-        nights = _when(lambda: len(list(tmp_path.glob("GWS_0664_JW_*.csv"))) >= 3)
+        nights = _when(lambda: len(list(tmp_path.glob("gws/GWS_0664_JW_*.csv"))) >= 3)
         ticks = _when(lambda: sum(systems.world.changes.values()) >= 10)
         assert nights.wait(20)
         assert ticks.wait(20)
@@ -131,7 +131,7 @@ def test_the_world_ticks_and_nights_fall_by_themselves(tmp_path: Path) -> None:
     assert not running.is_alive()
     assert sum(systems.world.changes.values()) >= 10
     assert systems.world.now > START
-    assert len(list(tmp_path.glob("GWS_0664_JW_*.csv"))) >= 3
+    assert len(list(tmp_path.glob("gws/GWS_0664_JW_*.csv"))) >= 3
 
 
 def _when(condition: Callable[[], bool]) -> threading.Event:

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samenloop_deploy.demo.cases import Consent, State
-from samenloop_deploy.demo.partners.regas import ORGANISATIONS, Regas, Request, credentials, instant_text, trajectory
+from samenloop_deploy.demo.partners.regas import ORGANISATIONS, Regas, trajectory
+from samenloop_deploy.demo.partners.seam import Request, credentials, instant_text
 from samenloop_deploy.demo.world import World
 
 START = datetime(2026, 11, 22, 9, tzinfo=UTC)

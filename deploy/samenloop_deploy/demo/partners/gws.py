@@ -15,17 +15,18 @@ import io
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ..cases import GWS_SERVICES, Case, Service, State
 from ..places import AREAS, Municipality
 from ..records import GwsClient, YearMonthDay
 from ..world import AMSTERDAM, World
+from .seam import PartnerSystem, Surroundings
 
 COLUMNS: Final = (
     "clientnummer", "bsn", "voorletters", "voornamen", "voorvoegsel", "achternaam", "voorvoegsel_echtgenoot",
@@ -224,3 +225,26 @@ class DropFolder:
             os.fsync(file.fileno())
         part.replace(target)
         return target
+
+
+class Gws(PartnerSystem):
+    """The back offices of all municipalities: every night their extracts fall into one folder."""
+
+    name = "gws"
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._world = surroundings.world
+        self.drop = DropFolder(surroundings.folder_of(self.name), surroundings.keep_runs)
+
+    def night(self) -> Sequence[Path]:
+        return self.drop.write(self.drop.prepare(self._world))
+
+    def plan_fault(self, asked: Mapping[str, str], times: int) -> None:
+        """``kind=partial&municipality=0664&module=JW``: so many files of that series are faulty."""
+        code, module = asked["municipality"], Service(asked["module"])
+        if code not in {municipality.code for municipality in MUNICIPALITIES} or module not in MODULES:
+            raise ValueError(f"{code} {module}")
+        self.drop.plan_fault(code, module, Fault(asked["kind"]), times)
+
+    def description(self) -> dict[str, Any]:
+        return {"folder": str(self.drop.folder.resolve())}

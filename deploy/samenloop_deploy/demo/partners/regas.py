@@ -19,7 +19,7 @@ import json
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode
@@ -28,6 +28,7 @@ from ..cases import Case, State
 from ..places import AREAS
 from ..records import RegasClient
 from ..world import World
+from .seam import PartnerSystem, Request, Response, Surroundings, credentials, instant_text, problem
 
 ORGANISATIONS: Final = tuple(area.social_work for area in AREAS)
 PAGE: Final = 200
@@ -40,41 +41,6 @@ _STATUS: Final = {
     State.ENDED: "afgesloten",
 }
 _REASONS: Final = ("doel bereikt", "overgedragen", "op verzoek client", "verhuisd", "geen contact")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One HTTP request; header names in lower case, ``query`` without the question mark."""
-
-    method: str
-    path: str
-    query: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    status: int
-    body: Any
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    client_id: str
-    client_secret: str
-
-
-def credentials(seed: int, organisation: str) -> Credentials:
-    """The organisation's credentials in a demo world: derived from the seed, so that the connector can be given them ahead."""
-    secret = hmac.new(f"samenloop-demo-{seed}".encode(), organisation.encode(), hashlib.sha256).hexdigest()[:32]
-    return Credentials(f"samenloop-{organisation}", secret)
-
-
-def instant_text(instant: datetime) -> str:
-    """RFC 3339 in UTC with microseconds, always six digits, so that text order is time order."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def trajectory(world: World, case: Case) -> dict[str, Any]:
@@ -104,12 +70,15 @@ def trajectory(world: World, case: Case) -> dict[str, Any]:
     }
 
 
-class Regas:
+class Regas(PartnerSystem):
     """The application. ``clock`` gives seconds that never go back; the caller serialises it with changes of the world.
 
     ``rate`` is how many requests per second an organisation may make on average, ``burst`` how many at once; above that 429
     with ``Retry-After``. ``fail_next`` lets the coming requests fail, for tests of the connector's patience.
     """
+
+    name = "regas"
+    prefixes = frozenset(ORGANISATIONS)
 
     def __init__(
         self,
@@ -120,6 +89,7 @@ class Regas:
         rate: float = 20.0,
         burst: int = 60,
         page: int = PAGE,
+        base_url: str = "",
     ) -> None:
         self.world = world
         self.page = min(page, PAGE)
@@ -131,33 +101,64 @@ class Regas:
         self._issued = 0
         self._allowance: dict[str, tuple[float, float]] = {}
         self._faults: deque[int] = deque()
+        self._base_url = base_url
+
+    @classmethod
+    def of(cls, surroundings: Surroundings) -> Regas:
+        return cls(
+            surroundings.world,
+            surroundings.clock,
+            token_seconds=surroundings.token_seconds,
+            rate=surroundings.rate,
+            burst=surroundings.burst,
+            base_url=surroundings.base_url,
+        )
 
     def fail_next(self, status: int, times: int = 1) -> None:
         """The next ``times`` API requests are answered with this status (401 also forgets every token)."""
         self._faults.extend([status] * times)
 
+    def plan_fault(self, asked: Mapping[str, str], times: int) -> None:
+        """``status=503``: so many API requests fail."""
+        self.fail_next(int(asked["status"]), times)
+
+    def description(self) -> dict[str, Any]:
+        """Per organisation its address and credentials."""
+        made = {organisation: credentials(self.world.seed, organisation) for organisation in ORGANISATIONS}
+        return {
+            "organisations": {
+                organisation: {
+                    "base_url": f"{self._base_url}/{organisation}",
+                    "token_url": f"{self._base_url}/{organisation}/oauth/token",
+                    "client_id": own.client_id,
+                    "client_secret": own.client_secret,
+                }
+                for organisation, own in made.items()
+            }
+        }
+
     def handle(self, request: Request) -> Response:
         """Answers one request."""
         organisation, _, rest = request.path.lstrip("/").partition("/")
         if organisation not in ORGANISATIONS:
-            return _problem(404, "onbekende organisatie")
+            return problem(404, "onbekende organisatie")
         self.requests += 1
         wait = self._too_fast(organisation)
         if wait is not None:
-            return _problem(429, "te veel verzoeken", (("Retry-After", str(wait)),))
+            return problem(429, "te veel verzoeken", (("Retry-After", str(wait)),))
         if rest == "oauth/token":
-            return self._token(organisation, request) if request.method == "POST" else _problem(405, "alleen POST")
+            return self._token(organisation, request) if request.method == "POST" else problem(405, "alleen POST")
         if rest != "api/v1/trajecten" and not rest.startswith("api/v1/trajecten/"):
-            return _problem(404, "onbekend pad")
+            return problem(404, "onbekend pad")
         if request.method != "GET":
-            return _problem(405, "alleen GET")
+            return problem(405, "alleen GET")
         if self._faults:
             status = self._faults.popleft()
             if status == 401:
                 self._tokens.clear()
-            return _problem(status, "storing", (("Retry-After", "1"),) if status in (429, 503) else ())
+            return problem(status, "storing", (("Retry-After", "1"),) if status in (429, 503) else ())
         if not self._known(organisation, request.headers.get("authorization", "")):
-            return _problem(401, "geen geldig token", (("WWW-Authenticate", 'Bearer error="invalid_token"'),))
+            return problem(401, "geen geldig token", (("WWW-Authenticate", 'Bearer error="invalid_token"'),))
         if rest == "api/v1/trajecten":
             return self._list(organisation, request)
         return self._one(organisation, rest.removeprefix("api/v1/trajecten/"))
@@ -212,7 +213,7 @@ class Regas:
             if cursor:
                 after = max(after, _read_cursor(cursor))
         except ValueError:
-            return _problem(400, "onjuist tijdstip of onjuiste cursor")
+            return problem(400, "onjuist tijdstip of onjuiste cursor")
         rows, more = self._rows(organisation, after)
         shown = [trajectory(self.world, case) for case in rows]
         following = _cursor(rows[-1]) if more and rows else None
@@ -237,7 +238,7 @@ class Regas:
 
     def _one(self, organisation: str, number: str) -> Response:
         case = self.world.cases.get((organisation, number))
-        return Response(200, trajectory(self.world, case)) if case else _problem(404, "traject niet gevonden")
+        return Response(200, trajectory(self.world, case)) if case else problem(404, "traject niet gevonden")
 
 
 def _instant(text: str) -> datetime:
@@ -257,9 +258,3 @@ def _read_cursor(text: str) -> tuple[str, str]:
         raise ValueError(text)
     _instant(key[0])
     return key[0], key[1]
-
-
-def _problem(status: int, title: str, headers: tuple[tuple[str, str], ...] = ()) -> Response:
-    return Response(
-        status, {"status": status, "title": title}, (("Content-Type", "application/problem+json"), *headers)
-    )

@@ -1,0 +1,15 @@
+"""All partner systems of the demo, one line each."""
+
+from __future__ import annotations
+
+from .gws import Gws
+from .regas import Regas
+from .seam import PartnerSystem, Surroundings
+
+
+def open_systems(surroundings: Surroundings) -> tuple[PartnerSystem, ...]:
+    """Every system over one world, in the order in which their nights fall."""
+    return (
+        Regas.of(surroundings),
+        Gws(surroundings),
+    )

@@ -92,7 +92,7 @@ class DemoHub:
         areas = [part for agreement in self.agreements for part in ("--area", agreement.area)]
         self._start("clock", ("clock", *areas), Room.STAGE, self._kafka("hub-clock"), restart=True)
         self.start_notifier()
-        self._start("web", ("web",), Room.WEB, self._web(), restart=True)
+        self.start_web()
 
     def start_stage(self, name: str, slot: int = 0, *, restart: bool = True) -> str:
         """A worker of a stage; those beside the first have a slot of their own. Returns the child's name."""
@@ -105,6 +105,10 @@ class DemoHub:
 
     def start_notifier(self) -> None:
         self._start("notifier", ("notify",), Room.STAGE, self._notifier(), restart=True)
+
+    def start_web(self) -> str:
+        self._start("web", ("web",), Room.WEB, self._web(), restart=True)
+        return "web"
 
     def start_partner_systems(self, *options: str) -> None:
         """The synthetic partner systems. A restart would begin their world anew, so there is none."""
@@ -127,8 +131,12 @@ class DemoHub:
         for partner, config in configs.items():
             path = self.edge / f"{partner}.json"
             path.write_text(json.dumps(config, indent=2, default=str), "utf-8")
-            command = ("connector", "run", partner, "--config", str(path))
-            self._start(partner, command, Room.CONNECTOR, self.connector_environment(partner), restart=True)
+            self.start_connector(partner, path)
+
+    def start_connector(self, partner: str, config: Path) -> str:
+        command = ("connector", "run", partner, "--config", str(config))
+        self._start(partner, command, Room.CONNECTOR, self.connector_environment(partner), restart=True)
+        return partner
 
     @property
     def drop_folder(self) -> Path:

@@ -51,6 +51,7 @@ class Reading:
 
     `at` is the instant of the look in microseconds; it orders readings of a stream and differs between them. `complete`: what
     it does not show is not there. `cursor` is saved together with the last of the items; `done` is called after that.
+    `cleared`: places that can be read now, so that what was set aside there is forgotten.
     """
 
     stream: str
@@ -60,6 +61,7 @@ class Reading:
     cursor: Cursor | None = None
     digest: str = ""
     last: bool = True
+    cleared: tuple[str, ...] = ()
     done: Callable[[], None] = field(default=lambda: None)
 
 
@@ -78,6 +80,10 @@ class Known(Protocol):
 
     def readings(self, stream: str) -> Mapping[int, str]:
         """The readings of a stream that were taken in whole, with their digests."""
+        ...
+
+    def told(self, stream: str) -> Iterator[tuple[str, str, Mapping[str, Payload]]]:
+        """The cases of a stream that are told in parts: organisation, case number and the payload of each part."""
         ...
 
 
@@ -102,6 +108,6 @@ class Connector(Protocol):
     def report(self, organisation: str, case_number: str, payload: Payload) -> CaseReport:
         """What a row or record (or all parts of a case) says; its version and confirmation are filled in by the runner.
 
-        Pure: the same payload always gives the same report. Raises DataError.
+        Pure: the same payload always gives the same report. Raises DataError; for parts that wait for others NotYet.
         """
         ...

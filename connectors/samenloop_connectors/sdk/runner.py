@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 
+from samenloop_connectors.sdk import account
 from samenloop_connectors.sdk.connector import Connector, Failed, Item, Payload, Reading, Unreadable
-from samenloop_connectors.sdk.errors import ConfigurationError, DataError, EdgeError, TransientError
+from samenloop_connectors.sdk.errors import ConfigurationError, DataError, EdgeError, NotYet, TransientError
 from samenloop_connectors.sdk.history import UNREAD, Standing, miss, newest, see, standing
 from samenloop_connectors.sdk.parts import payloads, standing_of_parts, with_part
 from samenloop_connectors.sdk.state import CaseRecord, State
@@ -109,6 +110,8 @@ class Runner:
                 self._state.save_reading(db, reading.stream, reading.at, reading.complete, reading.digest)
             if reading.cursor is not None:
                 self._state.save_cursor(db, reading.stream, reading.cursor)
+            for place in reading.cleared:
+                self._state.release(db, reading.stream, place)
             if reading.last:
                 self._state.succeeded(db, reading.stream, time.time())
         reading.done()
@@ -129,6 +132,8 @@ class Runner:
         if isinstance(item, Item):
             try:
                 self._connector.report(item.organisation, item.case_number, _whole(case, item))
+            except NotYet:
+                pass  # the parts are kept, and nothing is said until the rest of them comes
             except DataError as error:
                 item = Unreadable("", error.code, error.field, item.organisation, item.case_number)
         if isinstance(item, Unreadable):
@@ -176,21 +181,32 @@ class Runner:
             now_holds = standing_of_parts(case.parts)
         else:
             now_holds = standing(case.history, readings, live=live, term_days=self._confirm_days, phase=phase)
-        report = settle(report, now_holds)
+        stated = self._say_report(db, case, settle(report, now_holds))
+        for beside in report.besides:
+            case_ref = self._maker.case_ref(beside.organisation, beside.case_number)
+            own = self._state.load(case_ref) or CaseRecord(
+                case_ref, case.stream, beside.organisation, beside.case_number
+            )
+            stated += self._say_report(db, own, settle(beside, now_holds))
+            self._state.save(db, own, 0)
+        return stated
+
+    def _say_report(self, db: sqlite3.Connection, case: CaseRecord, report: CaseReport) -> int:
         statement_id = str(self._maker.statement_id(report))
         if statement_id == case.stated_id or report.revision < case.stated_revision:
             return 0
         events = []
         if case.stated_area not in (None, report.area):
-            events.append(self._event(_moved_away(report, str(case.stated_area))))
-        events.append(self._event(report))
+            events.append(self._event(db, _moved_away(report, str(case.stated_area))))
+        events.append(self._event(db, report))
         self._state.store.put(db, events)
         case.stated_id, case.stated_revision, case.stated_area = statement_id, report.revision, report.area
         return len(events)
 
-    def _event(self, report: CaseReport) -> Event:
+    def _event(self, db: sqlite3.Connection, report: CaseReport) -> Event:
         said_at = self._now()
         statement = self._maker.make(report, said_at)
+        account.note_stated(db, statement)
         return Event(
             statement.statement_id,
             self._inbox,

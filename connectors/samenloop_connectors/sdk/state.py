@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from samenloop_connectors.sdk import account
 from samenloop_connectors.sdk.connector import Cursor, Payload
 from samenloop_connectors.sdk.errors import ConfigurationError
 from samenloop_connectors.sdk.history import History, Run
-from samenloop_connectors.sdk.parts import Part, Parts
+from samenloop_connectors.sdk.parts import Part, Parts, payloads
 from samenloop_producers.keys import EdgeKeys
 from samenloop_producers.outbox import EdgeStore
 from samenloop_schemas import ids, sealing
@@ -30,15 +31,18 @@ CREATE TABLE IF NOT EXISTS reading (stream TEXT, at INTEGER, complete INTEGER NO
 CREATE TABLE IF NOT EXISTS cursor (stream TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS feed (stream TEXT PRIMARY KEY, succeeded_at REAL, failed_at REAL, failure TEXT);
 CREATE TABLE IF NOT EXISTS quarantine (stream TEXT, subject TEXT, code TEXT, field TEXT, place TEXT, first_at REAL, last_at REAL,
-    times INTEGER, PRIMARY KEY (stream, subject));
+    times INTEGER, mark TEXT NOT NULL DEFAULT '', discarded_at REAL, discarded_by TEXT, PRIMARY KEY (stream, subject));
+CREATE TABLE IF NOT EXISTS reread (stream TEXT PRIMARY KEY, asked_at REAL NOT NULL, asked_by TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS audit (at REAL NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, stream TEXT NOT NULL,
+    subject TEXT NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS position (topic TEXT, part INTEGER, next INTEGER NOT NULL, PRIMARY KEY (topic, part));
 CREATE TABLE IF NOT EXISTS outcome (case_ref TEXT PRIMARY KEY, statement_id TEXT, revision INTEGER, kind TEXT, codes TEXT,
     recorded_ms INTEGER);
 CREATE TABLE IF NOT EXISTS unattached (receipt_id TEXT PRIMARY KEY, kind TEXT, codes TEXT, recorded_ms INTEGER);
 CREATE TABLE IF NOT EXISTS notice (notice_id TEXT PRIMARY KEY, organisation TEXT, party TEXT, case_refs TEXT, case_id TEXT,
     kind TEXT, change TEXT, deadline TEXT, link TEXT, heard_at REAL);
-CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, body BLOB NOT NULL)
-"""
+CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, body BLOB NOT NULL);
+""" + account.DDL
 _PROBE = "edge secret"
 
 
@@ -128,6 +132,14 @@ class State:
         )
         return [self._record(*row) for row in rows]
 
+    def told(self, stream: str) -> Iterator[tuple[str, str, Mapping[str, Payload]]]:
+        """The cases of a stream that are told in parts, one by one: for what can be found in no other way."""
+        refs = self.store.connection.execute("SELECT case_ref FROM edge_case WHERE stream = ?", (stream,)).fetchall()
+        for (case_ref,) in refs:
+            case = self.load(case_ref)
+            if case is not None and case.parts:
+                yield case.organisation, case.case_number, payloads(case.parts)
+
     def case_count(self) -> int:
         return int(self.store.connection.execute("SELECT count(*) FROM edge_case").fetchone()[0])
 
@@ -165,18 +177,40 @@ class State:
         )
 
     def quarantine(
-        self, db: sqlite3.Connection, stream: str, subject: str, code: str, field: str, place: str, now: float
+        self,
+        db: sqlite3.Connection,
+        stream: str,
+        subject: str,
+        code: str,
+        field: str,
+        place: str,
+        now: float,
+        mark: str = "",
     ) -> bool:
-        """Remember that something could not be read; returns whether that is news."""
+        """Remember that something could not be read; returns whether that is news.
+
+        `mark` is a keyed hash of what could not be read, when that is known: what was discarded stays so until it changes.
+        """
         known = db.execute(
-            "SELECT code, field FROM quarantine WHERE stream = ? AND subject = ?", (stream, subject)
+            "SELECT code, field, mark FROM quarantine WHERE stream = ? AND subject = ?", (stream, subject)
         ).fetchone()
+        news = known is None or tuple(known) != (code, field, mark)
+        forgiven = ", discarded_at = NULL, discarded_by = NULL" if news else ""
         db.execute(
-            "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT (stream, subject) DO UPDATE SET "
-            "code = excluded.code, field = excluded.field, place = excluded.place, last_at = excluded.last_at, times = times + 1",
-            (stream, subject, code, field, place, now, now),
+            "INSERT INTO quarantine (stream, subject, code, field, place, first_at, last_at, times, mark) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?) ON CONFLICT (stream, subject) DO UPDATE SET "
+            "code = excluded.code, field = excluded.field, place = excluded.place, last_at = excluded.last_at, "
+            f"mark = excluded.mark, times = times + 1{forgiven}",
+            (stream, subject, code, field, place, now, now, mark),
         )
-        return known is None or tuple(known) != (code, field)
+        return news
 
     def release(self, db: sqlite3.Connection, stream: str, subject: str) -> None:
         db.execute("DELETE FROM quarantine WHERE stream = ? AND subject = ?", (stream, subject))
+
+    def reread(self) -> frozenset[str]:
+        """The streams that somebody asked to have read from their beginning."""
+        return frozenset(row[0] for row in self.store.connection.execute("SELECT stream FROM reread"))
+
+    def was_reread(self, db: sqlite3.Connection, stream: str) -> None:
+        db.execute("DELETE FROM reread WHERE stream = ?", (stream,))

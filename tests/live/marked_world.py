@@ -12,8 +12,8 @@ from samenloop_deploy.demo.cases import Case, Client, Consent, Service, State
 from samenloop_deploy.demo.partner_systems import PartnerSystems
 from samenloop_deploy.demo.partners.seam import Request
 from samenloop_deploy.demo.people import valid_test_bsns
-from samenloop_deploy.demo.records import GwsClient, RegasClient
 from samenloop_deploy.demo.world import World
+from samenloop_deploy.demo.written import GwsClient, RegasClient
 
 ANNA_BORN, BERT_BORN, CORA_BORN = date(1951, 10, 23), date(1948, 2, 27), date(1956, 8, 29)
 

@@ -1,4 +1,4 @@
-"""The first day: who is in care, with whom, since when. Most have one party, less than one in four two or more.
+"""The first day: who is in care, with whom, since when. Most have one party, about one in four two or more.
 
 A fifth of the people of the Bevelanden come from families that Goes (Jeugd) and the social workers of SMWO share, because
 that is where the hub's question comes from: the youth worker with the child, the social worker with the parent, or with both.
@@ -6,13 +6,14 @@ that is where the hub's question comes from: the youth worker with the child, th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from .cases import REGAS_SERVICES, Case, Consent, Service, State
+from .cases import REGAS_SERVICES, SOURCES, UNTIL_AGE, Case, Consent, Service, State
 from .people import Person, weighted
 from .places import AREAS, Area, area_of
 from .population import PROGRESS_STEP, Progress
@@ -21,52 +22,105 @@ if TYPE_CHECKING:
     from .world import World
 
 SHARED_FAMILIES_IN: Final = "0664"
-PARTIES: Final = ((1, 76.0), (2, 20.0), (3, 4.0))
+PARTIES: Final = ((1, 74.0), (2, 21.0), (3, 5.0))
 FORMER_CLIENTS: Final = 0.22
+SEEN_TWICE: Final = 0.2
+"""Of the adults whom a welfare organisation helps as a municipal provider too: the same help, told of by both."""
 
 _SERVICES: Final = (  # (up to this age, what somebody of that age has)
-    (3, ((Service.JW, 80.0), (Service.AMW, 8.0), (Service.WMO, 12.0))),
-    (17, ((Service.JW, 56.0), (Service.SMW, 30.0), (Service.AMW, 8.0), (Service.WMO, 6.0))),
-    (21, ((Service.JW, 22.0), (Service.PW, 26.0), (Service.AMW, 24.0), (Service.WMO, 16.0), (Service.CO, 12.0))),
-    (66, ((Service.PW, 32.0), (Service.AMW, 30.0), (Service.WMO, 24.0), (Service.CO, 14.0))),
-    (120, ((Service.WMO, 62.0), (Service.AMW, 14.0), (Service.CO, 24.0))),
-)
-"""Jeugd stops a year before the 23rd birthday, where the agreements stop counting it."""
+    (3, ((Service.JW, 44.0), (Service.JT, 18.0), (Service.JGZ, 22.0), (Service.IJW, 6.0), (Service.AMW, 4.0),
+         (Service.WMO, 6.0))),
+    (18, ((Service.JW, 36.0), (Service.SMW, 20.0), (Service.JT, 16.0), (Service.JGZ, 10.0), (Service.IJW, 10.0),
+          (Service.AMW, 4.0), (Service.WMO, 4.0))),
+    (22, ((Service.JW, 15.0), (Service.JT, 8.0), (Service.IJW, 7.0), (Service.PW, 24.0), (Service.AMW, 20.0),
+          (Service.WMO, 10.0), (Service.CO, 9.0), (Service.MEE, 7.0))),
+    (66, ((Service.PW, 28.0), (Service.AMW, 26.0), (Service.WMO, 17.0), (Service.CO, 11.0), (Service.MEE, 9.0),
+          (Service.IWMO, 9.0))),
+    (120, ((Service.WMO, 42.0), (Service.IWMO, 24.0), (Service.AMW, 12.0), (Service.CO, 14.0), (Service.MEE, 8.0))),
+)  # fmt: skip
+_FIRST_NUMBERS: Final = {
+    "regas": ("T", 100001),
+    "gws": ("", 10000001),
+    "zgw": ("ZAAK-", 200001),
+    "mee": ("D", 3001),
+    "fhir": ("E", 800001),
+    "istandaarden": ("", 500001),
+}
+_CONSENTS: Final = {
+    "regas": ((Consent.YES, 90.0), (Consent.NOT_ASKED, 6.0), (Consent.NO, 4.0)),
+    "mee": ((Consent.YES, 86.0), (Consent.NOT_ASKED, 10.0), (Consent.NO, 4.0)),
+}
+_EARLY: Final = {
+    "regas": ((State.ACTIVE, 91.0), (State.ANNOUNCED, 5.0), (State.WAITING, 4.0)),
+    "mee": ((State.ACTIVE, 95.0), (State.ANNOUNCED, 5.0)),
+}
+_EARLY_ELSEWHERE: Final = ((State.ACTIVE, 92.0), (State.ANNOUNCED, 4.0), (State.PAUSED, 4.0))
 
 
-def pick_service(rng: Random, age: int, taken: Sequence[Service] = ()) -> Service | None:
+def pick_service(rng: Random, person: Person, on: date, taken: Collection[Service] = ()) -> Service | None:
     """A kind of work that fits the age and is not taken yet; None when nothing is left."""
+    age = person.age(on)
     table = next(table for up_to, table in _SERVICES if age <= up_to)
-    left = [(service, weight) for service, weight in table if service not in taken]
+    left = [(service, weight) for service, weight in table if service not in taken and possible(person, service, on)]
     return weighted(rng, left) if left else None
 
 
+def possible(person: Person, service: Service, on: date) -> bool:
+    """Whether such work can begin: there are no messages about somebody without a BSN, and youth work is outgrown some day.
+
+    The youth team stops a year before, since it may have written down another day or month of birth.
+    """
+    if person.bsn is None and SOURCES[service] == "istandaarden":
+        return False
+    return person.age(on) < UNTIL_AGE.get(service, 999) - (service is Service.JT)
+
+
 def organisation_for(person: Person, service: Service) -> str:
-    """Who does that work where the person lives."""
+    """Who does that work where the person lives; always the same for the same person."""
     municipality = person.address.municipality
-    return area_of(municipality.organisation).social_work if service in REGAS_SERVICES else municipality.organisation
+    area = area_of(municipality.organisation)
+    match service:
+        case Service.JT:
+            return area.youth_team
+        case Service.MEE:
+            return area.client_support
+        case Service.JGZ:
+            return area.youth_health
+        case Service.IJW:
+            return area.youth_help
+        case Service.IWMO:
+            return area.home_care[zlib.crc32(person.person.encode()) % len(area.home_care)]
+    return area.social_work if service in REGAS_SERVICES else municipality.organisation
 
 
 def pick_team(rng: Random, person: Person, service: Service) -> str:
     """A team, never a professional."""
     if service in REGAS_SERVICES:
         return f"Team {person.address.city}" if service != Service.SMW else "Schoolteam"
-    kind = {Service.PW: "Inkomen", Service.WMO: "Wmo", Service.JW: "Jeugd"}[service]
-    return f"{kind} {person.address.municipality.name} {rng.choice(('1', '2'))}"
+    return f"{_TEAMS[service]} {person.address.municipality.name} {rng.choice(('1', '2'))}"
+
+
+_TEAMS: Final = {
+    Service.PW: "Inkomen",
+    Service.WMO: "Wmo",
+    Service.JW: "Jeugd",
+    Service.JT: "Jeugdteam",
+    Service.MEE: "Consulenten",
+    Service.JGZ: "JGZ",
+    Service.IJW: "Jeugdhulp",
+    Service.IWMO: "Thuiszorg",
+}
 
 
 def new_case(world: World, person: Person, service: Service, *, starts_on: date | None, state: State) -> Case:
     """A case as its organisation opens it; not yet in the register. One registration in fifty is made twice."""
     rng = world.rng
     organisation = organisation_for(person, service)
-    source = "regas" if service in REGAS_SERVICES else "gws"
+    source = SOURCES[service]
     client = world.register(organisation, person, source, again=rng.random() < 0.02)
-    if source == "regas":
-        number = f"T{world.next_number(organisation, 'case', 100001)}"
-        consent = weighted(rng, ((Consent.YES, 90.0), (Consent.NOT_ASKED, 6.0), (Consent.NO, 4.0)))
-    else:
-        number = str(world.next_number(organisation, "case", 10000001))
-        consent = Consent.NOT_NEEDED
+    mark, first = _FIRST_NUMBERS[source]
+    consent = weighted(rng, _CONSENTS[source]) if source in _CONSENTS else Consent.NOT_NEEDED
+    number = f"{mark}{world.next_number(organisation, f'{source} case', first)}"
     registered = (starts_on or world.today) - timedelta(days=rng.choice((0, 0, 3, 7, 14, 28)))
     return Case(
         organisation=organisation,
@@ -120,22 +174,28 @@ def settle_first_cases(world: World, progress: Progress | None) -> None:
 def _enter_care(world: World, person: Person, lay: Callable[[Case], None]) -> bool:
     taken: list[Service] = []
     for _ in range(weighted(world.rng, PARTIES)):
-        service = pick_service(world.rng, person.age(world.today), taken)
+        service = pick_service(world.rng, person, world.today, taken)
         if service is None:
             break
         taken.append(service)
         lay(_running_case(world, person, service))
     if taken and world.rng.random() < 0.06:
         lay(_running_case(world, person, taken[0]))  # a second case at the same party: no overlap
+    if Service.AMW in taken and Service.IWMO not in taken and _is_seen_twice(world, person):
+        lay(_running_case(world, person, Service.IWMO))  # one party through two sources: no overlap either
     return bool(taken)
+
+
+def _is_seen_twice(world: World, person: Person) -> bool:
+    if person.age(world.today) < 18 or not possible(person, Service.IWMO, world.today):
+        return False
+    one_party = organisation_for(person, Service.IWMO) == organisation_for(person, Service.AMW)
+    return one_party and world.rng.random() < SEEN_TWICE
 
 
 def _running_case(world: World, person: Person, service: Service) -> Case:
     rng = world.rng
-    if service in REGAS_SERVICES:
-        state = weighted(rng, ((State.ACTIVE, 91.0), (State.ANNOUNCED, 5.0), (State.WAITING, 4.0)))
-    else:
-        state = weighted(rng, ((State.ACTIVE, 92.0), (State.ANNOUNCED, 4.0), (State.PAUSED, 4.0)))
+    state = weighted(rng, _EARLY.get(SOURCES[service], _EARLY_ELSEWHERE))
     days = int(5 + 1000 * rng.random() ** 2.2)
     days = min(days, max(1, (world.today - person.birth_date).days - 1))
     waiting = state in (State.ANNOUNCED, State.WAITING)
@@ -152,7 +212,7 @@ def _former_clients(
     for resident in rng.sample(residents, min(count, len(residents))):
         person = world.persons[resident]
         taken = [case.service for case in world.cases_with(resident)]
-        service = pick_service(rng, person.age(world.today), taken)
+        service = pick_service(rng, person, world.today, taken)
         if service is None:
             continue
         ended = world.today - timedelta(days=rng.randrange(20, 1400))

@@ -15,13 +15,14 @@ from enum import StrEnum
 from typing import Final
 
 from .places import area_of
-from .records import GwsClient, RegasClient
+from .written import Written
 
 CaseKey = tuple[str, str]  # (organisation, case number): numbers are only unique within an organisation
 
 
 class Service(StrEnum):
-    """The kinds of work: those of the welfare system (AMW, CO, SMW) and the modules of the municipal back office."""
+    """The kinds of work, by the source that holds them: the welfare system (AMW, CO, SMW), the modules of the municipal back
+    office (PW, WMO, JW), the youth team (JT), MEE, extra youth health care (JGZ), and providers under iJw and iWmo."""
 
     AMW = "AMW"
     CO = "CO"
@@ -29,10 +30,29 @@ class Service(StrEnum):
     PW = "PW"
     WMO = "WMO"
     JW = "JW"
+    JT = "JT"
+    MEE = "MEE"
+    JGZ = "JGZ"
+    IJW = "IJW"
+    IWMO = "IWMO"
 
 
 REGAS_SERVICES: Final = (Service.AMW, Service.CO, Service.SMW)
 GWS_SERVICES: Final = (Service.PW, Service.WMO, Service.JW)
+SOURCES: Final = {
+    **dict.fromkeys(REGAS_SERVICES, "regas"),
+    **dict.fromkeys(GWS_SERVICES, "gws"),
+    Service.JT: "zgw",
+    Service.MEE: "mee",
+    Service.JGZ: "fhir",
+    Service.IJW: "istandaarden",
+    Service.IWMO: "istandaarden",
+}
+"""Which source holds a kind of work: also the code of the source system that its connector states."""
+PAUSING: Final = frozenset({"gws", "zgw", "fhir", "istandaarden"})
+"""The sources that can say that a case rests for a while."""
+UNTIL_AGE: Final = {Service.JGZ: 19, Service.JW: 23, Service.JT: 23, Service.IJW: 23}
+"""Whoever reaches this age has outgrown that work, and the agreements count it no more."""
 
 _PARTY: Final = {
     Service.AMW: "social-work",
@@ -41,6 +61,11 @@ _PARTY: Final = {
     Service.JW: "jeugd",
     Service.WMO: "wmo",
     Service.PW: "werk-inkomen",
+    Service.JT: "jeugdteam",
+    Service.MEE: "client-support",
+    Service.JGZ: "jgz",
+    Service.IJW: "jeugdhulp",
+    Service.IWMO: "thuiszorg",
 }
 
 
@@ -56,7 +81,7 @@ class State(StrEnum):
 
 
 class Consent(StrEnum):
-    """May it be shared? In the words of the welfare system; a municipal case needs none (``NOT_NEEDED``)."""
+    """May it be shared? In the words of the welfare system; most others need none (``NOT_NEEDED``)."""
 
     YES = "ja"
     NO = "nee"
@@ -65,7 +90,9 @@ class Consent(StrEnum):
 
 
 SHARED: Final = frozenset({Consent.YES, Consent.NOT_ASKED, Consent.NOT_NEEDED})
-"""What may be shared under the demo's agreements: they ask for no consent, but a refusal counts."""
+"""What may be shared under the demo's agreements: they ask most for no consent, but a refusal counts."""
+CONSENT_REQUIRED: Final = frozenset({"mee"})
+"""The sources of which the agreements ask consent in writing: what was not asked is not shared either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +102,7 @@ class Client:
     organisation: str
     number: str
     person: str
-    written: RegasClient | GwsClient
+    written: Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +134,7 @@ class Case:
 
     @property
     def source(self) -> str:
-        return "regas" if self.service in REGAS_SERVICES else "gws"
+        return SOURCES[self.service]
 
     @property
     def area(self) -> str:
@@ -115,12 +142,18 @@ class Case:
 
     @property
     def party(self) -> str:
-        return f"{self.organisation}/{_PARTY[self.service]}"
+        """A welfare organisation that a municipality also pays as a provider is one party, whoever tells of it."""
+        welfare = self.source == "istandaarden" and self.organisation == area_of(self.organisation).social_work
+        return f"{self.organisation}/{_PARTY[Service.AMW if welfare else self.service]}"
 
     @property
     def open(self) -> bool:
         """Still running at its source, begun or not."""
         return self.vanished_on is None and self.state not in (State.ENDED, State.WITHDRAWN)
+
+    def shared(self, consents: frozenset[Consent] = SHARED) -> bool:
+        """Whether it may be told to the hub."""
+        return self.consent is Consent.YES if self.source in CONSENT_REQUIRED else self.consent in consents
 
     def involved(self, on: date) -> bool:
         """Whether the organisation works with the person on that day, by what its register says now."""
@@ -142,10 +175,13 @@ class TrueOverlap:
 
 
 def overlaps_on(cases: Iterable[Case], on: date, consents: frozenset[Consent] = SHARED) -> list[TrueOverlap]:
-    """All overlaps of the day among cases whose consent is one of ``consents``, sorted by area and person."""
+    """All overlaps of the day among cases whose consent is one of ``consents``, sorted by area and person.
+
+    Where the agreements require consent, only a given one counts, whatever ``consents`` are.
+    """
     together: defaultdict[tuple[str, str], list[Case]] = defaultdict(list)
     for case in cases:
-        if case.consent in consents and case.involved(on):
+        if case.shared(consents) and case.involved(on):
             together[case.area, case.person].append(case)
     return [
         TrueOverlap(area, person, parties, tuple(sorted(case.key for case in found)))

@@ -111,6 +111,7 @@ def _case(world: World, case: Case, on: date) -> dict[str, Any]:
         "ends_on": case.ends_on.isoformat() if case.ends_on else None,
         "vanished_on": case.vanished_on.isoformat() if case.vanished_on else None,
         "consent": case.consent.value,
+        "shared": case.shared(),
         "changed_at": instant_text(case.changed_at),
         "involved": case.involved(on),
     }

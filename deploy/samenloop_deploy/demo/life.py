@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from .beginning import new_case, organisation_for, pick_service
-from .cases import REGAS_SERVICES, Case, Consent, Service, State
+from .beginning import new_case, organisation_for, pick_service, possible
+from .cases import PAUSING, REGAS_SERVICES, UNTIL_AGE, Case, Consent, Service, State
 from .people import Address, Person, pick_address, pick_municipality, weighted
 from .places import AREAS, area_of
 
@@ -54,7 +54,7 @@ def _started(world: World) -> bool:
         running = [case for case in world.cases_with(person.person) if case.open]
         if (newcomer and running) or (not newcomer and len({case.party for case in running}) != 1):
             continue
-        service = pick_service(rng, person.age(world.today), [case.service for case in running])
+        service = pick_service(rng, person, world.today, [case.service for case in running])
         if service is None:
             continue
         early = State.WAITING if service in REGAS_SERVICES and rng.random() < 0.4 else State.ANNOUNCED
@@ -102,8 +102,8 @@ def _reopened(world: World) -> bool:
 
 
 def _paused(world: World) -> bool:
-    """The municipality suspends a case, or takes it up again."""
-    case = _find(world, lambda case: case.source == "gws" and _begun(case))
+    """A case rests for a while, or is taken up again, where the source can say so."""
+    case = _find(world, lambda case: case.source in PAUSING and _begun(case))
     if case is None:
         return False
     world.put(replace(case, state=State.ACTIVE if case.state is State.PAUSED else State.PAUSED))
@@ -130,7 +130,7 @@ def _withdrawn(world: World) -> bool:
 
 
 def _vanished(world: World) -> bool:
-    """A back-office row is gone from one night to the next. The welfare system never loses one."""
+    """A back-office row is gone from one night to the next. No other source loses one without a word."""
     case = _find(world, lambda case: case.source == "gws" and case.open)
     if case is None:
         return False
@@ -139,8 +139,8 @@ def _vanished(world: World) -> bool:
 
 
 def _consent_changed(world: World) -> bool:
-    """A client of the welfare organisation is asked at last, agrees after all, or withdraws the consent."""
-    case = _find(world, lambda case: case.source == "regas" and case.open)
+    """A client who is asked for consent is asked at last, agrees after all, or withdraws it."""
+    case = _find(world, lambda case: case.consent is not Consent.NOT_NEEDED and case.open)
     if case is None:
         return False
     consent = Consent.NO if case.consent is Consent.YES else Consent.YES
@@ -207,8 +207,23 @@ def _hand_over(world: World, case: Case, person: Person) -> None:
         return
     last_day = max(case.starts_on, world.today - timedelta(days=1))
     world.put(replace(case, state=State.ENDED, ends_on=last_day))
-    if world.rng.random() < 0.7 and case.service is not Service.SMW:
+    goes_on = case.service is not Service.SMW and possible(person, case.service, world.today)
+    if goes_on and world.rng.random() < 0.7:
         world.put(new_case(world, person, case.service, starts_on=world.today, state=State.ACTIVE))
+
+
+def grow_up(world: World) -> None:
+    """A new day: whoever reached the age at which a kind of work stops leaves it, the day before that birthday at the latest."""
+    for key in world.case_order:
+        case = world.cases[key]
+        until = UNTIL_AGE.get(case.service)
+        if until is None or not case.open or world.persons[case.person].age(world.today) < until:
+            continue
+        if _begun(case) and case.starts_on is not None:
+            world.put(replace(case, state=State.ENDED, ends_on=max(case.starts_on, world.today - timedelta(days=1))))
+        else:
+            world.put(replace(case, state=State.WITHDRAWN))
+        world.changes["outgrown"] += 1
 
 
 _KINDS: Final[dict[str, tuple[float, Callable[[World], bool]]]] = {

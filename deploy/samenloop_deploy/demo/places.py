@@ -33,16 +33,40 @@ class Municipality:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """An area of cooperation with its welfare organisation and its part of the demo's people in care."""
+    """An area of cooperation with who works there, and its part of the demo's people in care.
+
+    ``home_care``: providers of home care; the welfare organisation may be one of them.
+    """
 
     area: str
     social_work: str
     share: int
+    youth_help: str
+    home_care: tuple[str, ...]
     municipalities: tuple[Municipality, ...]
+
+    @property
+    def youth_team(self) -> str:
+        return f"cjg-{self.area}"
+
+    @property
+    def client_support(self) -> str:
+        return f"mee-{self.area}"
+
+    @property
+    def youth_health(self) -> str:
+        return f"ggd-{self.area}"
+
+    @property
+    def organisations(self) -> tuple[str, ...]:
+        """Everybody who works here, each once."""
+        named = (self.social_work, self.youth_team, self.client_support, self.youth_health, self.youth_help)
+        municipal = (municipality.organisation for municipality in self.municipalities)
+        return tuple(dict.fromkeys((*named, *self.home_care, *municipal)))
 
 
 AREAS: Final = (
-    Area("a2", "lumens", 32, (
+    Area("a2", "lumens", 32, "jeugdhulp-kempen", ("lumens", "thuiszorg-a2"), (
         Municipality("0858", "Valkenswaard", 5, (
             Village("Valkenswaard", (5552, 5553, 5554, 5555), "040", 8),
             Village("Dommelen", (5551,), "040", 3),
@@ -58,7 +82,7 @@ AREAS: Final = (
             Village("Sterksel", (6029,), "040", 1),
         )),
     )),
-    Area("bevelanden", "smwo", 43, (
+    Area("bevelanden", "smwo", 43, "jeugdhulp-zeeland", ("thuiszorg-zeeland",), (
         Municipality("0664", "Goes", 8, (
             Village("Goes", (4461, 4462, 4463), "0113", 8),
             Village("Kloetinge", (4481,), "0113", 1),
@@ -82,7 +106,7 @@ AREAS: Final = (
             Village("Krabbendijke", (4413,), "0113", 2),
         )),
     )),
-    Area("zwolle", "swt-zwolle", 25, (
+    Area("zwolle", "swt-zwolle", 25, "jeugdhulp-ijssel", ("thuiszorg-ijssel",), (
         Municipality("0193", "Zwolle", 1, (
             Village("Zwolle", (8011, 8012, 8014, 8016, 8017, 8021, 8022, 8024, 8031, 8032, 8042, 8043), "038", 1),
         )),
@@ -105,8 +129,4 @@ def area_of(organisation: str) -> Area:
     return _AREA_OF[organisation]
 
 
-_AREA_OF: Final = {
-    organisation: area
-    for area in AREAS
-    for organisation in (area.social_work, *(municipality.organisation for municipality in area.municipalities))
-}
+_AREA_OF: Final = {organisation: area for area in AREAS for organisation in area.organisations}

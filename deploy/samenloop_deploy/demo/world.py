@@ -16,21 +16,30 @@ from zoneinfo import ZoneInfo
 
 from .beginning import settle_first_cases
 from .cases import SHARED, Case, CaseKey, Client, Consent, State, TrueOverlap, overlaps_on
-from .life import happen
+from .life import grow_up, happen
 from .people import Person
 from .population import Population, Progress, build_population
-from .records import RegasClient, move_gws, move_regas, write_gws, write_regas
+from .written import move, source_of, write
 
 AMSTERDAM: Final = ZoneInfo("Europe/Amsterdam")
 PEOPLE_PER_PERSON_IN_CARE: Final = 2.6
 MICROSECOND: Final = timedelta(microseconds=1)
+_CLIENT_NUMBERS: Final = {
+    "regas": ("C", 20001),
+    "gws": ("", 400001),
+    "zgw": ("K", 30001),
+    "mee": ("M", 1001),
+    "fhir": ("P", 60001),
+    "istandaarden": ("I", 70001),
+}
+"""How each source numbers its clients: no two kinds of register of one organisation share a number."""
 
 
 class World:
     """Holds the newest version of everything. Not thread-safe: the owner serialises.
 
-    ``log[organisation]`` lists (changed_at, case number) in the order of the changes: the newest entry of a case is current,
-    older ones are stale.
+    ``log[source, organisation]`` lists (changed_at, case number) in the order of the changes: the newest entry of a case is
+    current, older ones are stale. ``change_count`` grows by one with each of them, whoever's it is.
     """
 
     def __init__(self, seed: int, scale: int, started_at: datetime, progress: Progress | None = None) -> None:
@@ -46,9 +55,10 @@ class World:
         self.clients: dict[tuple[str, str], Client] = {}
         self.cases: dict[CaseKey, Case] = {}
         self.case_order: list[CaseKey] = []
-        self.log: defaultdict[str, list[tuple[datetime, str]]] = defaultdict(list)
+        self.log: defaultdict[tuple[str, str], list[tuple[datetime, str]]] = defaultdict(list)
+        self.change_count = 0
         self.cases_of: defaultdict[str, list[CaseKey]] = defaultdict(list)
-        self.registrations_of: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        self.registrations_of: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
         self.changes: Counter[str] = Counter()
         self._numbers: Counter[str] = Counter()
         self._rewritten: Counter[tuple[str, str]] = Counter()
@@ -63,8 +73,11 @@ class World:
     # Time
 
     def advance_to(self, instant: datetime) -> None:
-        """Moves the clock forward; an earlier instant changes nothing."""
+        """Moves the clock forward; an earlier instant changes nothing. On a new day some have outgrown their care."""
+        before = self.today
         self.now = max(self.now, instant.astimezone(UTC))
+        if self.today != before:
+            grow_up(self)
 
     def play(self, changes: int) -> None:
         """Lets that many changes happen at this instant."""
@@ -94,31 +107,30 @@ class World:
         return first + self._numbers[f"{organisation}|{kind}"] - 1
 
     def register(self, organisation: str, person: Person, source: str, again: bool = False) -> Client:
-        """The person's registration at the organisation; a new one when there is none yet, or when made ``again``."""
-        known = self.registrations_of[organisation, person.person]
+        """The person's registration in a source of the organisation; a new one when there is none yet, or when made ``again``."""
+        known = self.registrations_of[source, organisation, person.person]
         if known and not again:
             return self.clients[organisation, known[-1]]
-        if source == "regas":
-            number = f"C{self.next_number(organisation, 'client', 20001)}"
-        else:
-            number = str(self.next_number(organisation, "client", 400001))
-        rng = self._pen(organisation, number)
-        written = write_regas(rng, person) if source == "regas" else write_gws(rng, person)
+        mark, first = _CLIENT_NUMBERS[source]
+        number = f"{mark}{self.next_number(organisation, f'{source} client', first)}"
+        written = write(source, self._pen(organisation, number), person, self.mother_of(person), self.today)
         client = Client(organisation, number, person.person, written)
         self.clients[organisation, number] = client
         known.append(number)
         return client
 
+    def mother_of(self, person: Person) -> Person | None:
+        return self.persons[person.parents[0]] if person.parents else None
+
     def rewrite(self, client: Client, *, moved: bool) -> None:
-        """The organisation corrects its registration, or only its address; every case of it then counts as changed."""
+        """A source corrects its registration, or only its address; every case of it then counts as changed."""
         self._rewritten[client.organisation, client.number] += 1
         rng = self._pen(client.organisation, client.number)
         person = self.persons[client.person]
-        written = client.written
-        if isinstance(written, RegasClient):
-            written = move_regas(rng, written, person.address) if moved else write_regas(rng, person)
+        if moved:
+            written = move(rng, client.written, person.address)
         else:
-            written = move_gws(rng, written, person.address) if moved else write_gws(rng, person)
+            written = write(source_of(client.written), rng, person, self.mother_of(person), self.today)
         self.clients[client.organisation, client.number] = replace(client, written=written)
         for key in self.cases_of[client.person]:
             case = self.cases[key]
@@ -136,7 +148,8 @@ class World:
             self.case_order.append(case.key)
             self.cases_of[case.person].append(case.key)
         self.cases[case.key] = case
-        self.log[case.organisation].append((case.changed_at, case.number))
+        self.log[case.source, case.organisation].append((case.changed_at, case.number))
+        self.change_count += 1
         return case
 
     def cases_with(self, person: str) -> Iterator[Case]:

@@ -28,8 +28,8 @@ from samenloop_deploy.demo.partners.gws import (
     render,
 )
 from samenloop_deploy.demo.people import valid_test_bsns
-from samenloop_deploy.demo.records import GwsClient
 from samenloop_deploy.demo.world import World
+from samenloop_deploy.demo.written import GwsClient
 
 START = datetime(2026, 11, 22, 9, tzinfo=UTC)
 GOES = next(each for each in MUNICIPALITIES if each.code == "0664")

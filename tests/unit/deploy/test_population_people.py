@@ -15,7 +15,7 @@ from samenloop_deploy.demo.names import initials_of
 from samenloop_deploy.demo.people import FIRST_TEST_BSN, LAST_TEST_BSN, NameUsage, Person, valid_test_bsns
 from samenloop_deploy.demo.places import AREAS
 from samenloop_deploy.demo.population import Population, build_population
-from samenloop_deploy.demo.records import move_regas, write_gws, write_regas
+from samenloop_deploy.demo.written import move_regas, write_gws, write_regas
 
 TODAY = date(2026, 11, 22)
 WEIGHTS = (9, 8, 7, 6, 5, 4, 3, 2, -1)

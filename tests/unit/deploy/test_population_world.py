@@ -35,8 +35,11 @@ def brute_force(cases: list[Case], on: date) -> set[tuple[str, str]]:
     for one, other in combinations(cases, 2):
         if one.person != other.person or one.area != other.area:
             continue
-        same_field = {one.service, other.service} <= {Service.AMW, Service.SMW} or one.service is other.service
+        social_work = {Service.AMW, Service.SMW, *([Service.IWMO] if one.organisation == "lumens" else [])}
+        same_field = {one.service, other.service} <= social_work or one.service is other.service
         if one.organisation == other.organisation and same_field:
+            continue
+        if any(case.service is Service.MEE and case.consent is not Consent.YES for case in (one, other)):
             continue
         days = []
         for case in (one, other):
@@ -124,7 +127,7 @@ def test_every_kind_of_change_happens_and_keeps_the_registers_sound() -> None:
         if case.starts_on:
             assert case.starts_on >= living.persons[case.person].birth_date
             assert case.ends_on is None or case.ends_on >= case.starts_on
-        assert (case.consent is Consent.NOT_NEEDED) == (case.source == "gws")
+        assert (case.consent is Consent.NOT_NEEDED) == (case.source not in ("regas", "mee"))
         assert case.vanished_on is None or case.source == "gws"
 
 
@@ -138,11 +141,13 @@ def test_the_share_of_overlaps_stays_level_while_time_passes() -> None:
 def test_changes_are_stamped_in_strictly_rising_order_per_organisation() -> None:
     living = world(2)
     living.play(300)
-    for organisation, entries in living.log.items():
+    for (source, organisation), entries in living.log.items():
         stamps = [at for at, _ in entries]
         assert stamps == sorted(set(stamps))
         newest = {number: at for at, number in entries}
         assert all(living.cases[organisation, number].changed_at == at for number, at in newest.items())
+        assert all(living.cases[organisation, number].source == source for number in newest)
+    assert living.change_count == sum(map(len, living.log.values()))
 
 
 def test_whoever_moves_away_has_only_organisations_of_the_new_home() -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 from clients_people import People, Quality, make_people, measure
 
 from samenloop_deploy.demo.population import build_population
-from samenloop_deploy.demo.records import write_gws, write_regas
+from samenloop_deploy.demo.written import write_gws, write_regas
 from samenloop_processors.clients.domain.model import default_model
 from samenloop_processors.clients.domain.normalise import features
 from samenloop_processors.clients.domain.persons import namings, source_persons, winners

@@ -24,8 +24,9 @@ from typing import Any, Final
 
 from ..cases import GWS_SERVICES, Case, Service, State
 from ..places import AREAS, Municipality
-from ..records import GwsClient, YearMonthDay
 from ..world import AMSTERDAM, World
+from ..written.gws import GwsClient
+from ..written.slips import YearMonthDay
 from .seam import PartnerSystem, Surroundings
 
 COLUMNS: Final = (
@@ -102,7 +103,7 @@ def rows_of(world: World, municipality: Municipality, module: Service) -> list[t
     """Every case that the module still has, ended ones too, in order of dossier number."""
     dates = FORMATS[municipality.code].dates
     organisation = municipality.organisation
-    numbers = sorted({number for _, number in world.log[organisation]}, key=int)
+    numbers = sorted({number for _, number in world.log["gws", organisation]}, key=int)
     cases = (world.cases[organisation, number] for number in numbers)
     return [_row(world, case, dates) for case in cases if case.service is module and case.vanished_on is None]
 

@@ -26,8 +26,8 @@ from urllib.parse import parse_qs, urlencode
 
 from ..cases import Case, State
 from ..places import AREAS
-from ..records import RegasClient
 from ..world import World
+from ..written.regas import RegasClient
 from .seam import PartnerSystem, Request, Response, Surroundings, credentials, instant_text, problem
 
 ORGANISATIONS: Final = tuple(area.social_work for area in AREAS)
@@ -224,7 +224,7 @@ class Regas(PartnerSystem):
 
     def _rows(self, organisation: str, after: tuple[str, str]) -> tuple[list[Case], bool]:
         """The current rows behind the key, oldest change first, and whether there are more."""
-        log = self.world.log[organisation]
+        log = self.world.log["regas", organisation]
         start = bisect_left(log, after, key=lambda entry: (instant_text(entry[0]), entry[1]))
         found: list[Case] = []
         for changed_at, number in log[start:]:
@@ -238,7 +238,9 @@ class Regas(PartnerSystem):
 
     def _one(self, organisation: str, number: str) -> Response:
         case = self.world.cases.get((organisation, number))
-        return Response(200, trajectory(self.world, case)) if case else problem(404, "traject niet gevonden")
+        if case is None or case.source != self.name:
+            return problem(404, "traject niet gevonden")
+        return Response(200, trajectory(self.world, case))
 
 
 def _instant(text: str) -> datetime:

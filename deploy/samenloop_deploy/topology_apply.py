@@ -147,7 +147,7 @@ def _apply_users(plan: Plan, passwords: Mapping[str, str], admin: KafkaAdminClie
 
 
 def _apply_acls(plan: Plan, admin: KafkaAdminClient, prune: bool) -> list[Change]:
-    wanted, found = set(plan.acls), _present_acls(plan, admin)
+    wanted, found = set(plan.acls), present_acls(plan, admin)
     if missing := sorted(wanted - found):
         result = admin.create_acls([_broker_acl(acl) for acl in missing])
         if result["failed"]:
@@ -161,7 +161,7 @@ def _apply_acls(plan: Plan, admin: KafkaAdminClient, prune: bool) -> list[Change
     ]
 
 
-def _present_acls(plan: Plan, admin: KafkaAdminClient) -> set[DesiredAcl]:
+def present_acls(plan: Plan, admin: KafkaAdminClient) -> set[DesiredAcl]:
     """Rights on topics and groups under the plan's prefix that the plan's principals have now."""
     everything = ACLFilter(
         principal=None,
@@ -184,7 +184,7 @@ def _present_acls(plan: Plan, admin: KafkaAdminClient) -> set[DesiredAcl]:
 def _await_acls(plan: Plan, admin: KafkaAdminClient, prune: bool) -> None:
     """The controller confirms a right before the broker applies it: return when the plan's principals can start."""
     wanted, deadline = set(plan.acls), time.monotonic() + _SETTLED_WITHIN
-    while not wanted <= (found := _present_acls(plan, admin)) or (prune and found != wanted):
+    while not wanted <= (found := present_acls(plan, admin)) or (prune and found != wanted):
         if time.monotonic() > deadline:
             raise KafkaTimeoutError(f"rights did not reach the broker within {_SETTLED_WITHIN:.0f} s")
         time.sleep(0.01)

@@ -59,9 +59,6 @@ class HubMetrics:
         self.partitions = Gauge("samenloop_assigned_partitions", "Partitions owned.", ["stage"], registry=r)
         self.cached_areas = Gauge("samenloop_cached_areas", "Areas held in memory.", ["stage"], registry=r)
         self.stalls = Counter("samenloop_stalls", "Watchdog stops.", ["stage", "reason"], registry=r)
-        self.feed_silence = Gauge(
-            "samenloop_feed_silence_seconds", "Time since a partner was last heard.", ["partner"], registry=r
-        )
 
     def batch(self, stage: str, applied: Applied, seconds: float, timestamp_ms: int) -> None:
         """Accounts for one committed transaction."""

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from samenloop_deploy.cli import agreements, connectors, stages, topology
-from samenloop_deploy.cli.console import CommandError, Exit, people, print_json, print_table, reporting
+from samenloop_deploy.cli import agreements, connectors, doctor, stages, topology
+from samenloop_deploy.cli.console import CommandError, Exit, people, print_json, reporting
 from samenloop_deploy.cli.environment import OPENS_FACTS, settings_of
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(stages.app, name="stage")
 app.add_typer(connectors.app, name="connector")
 app.add_typer(agreements.app, name="agreement")
 app.add_typer(topology.app, name="topology")
+app.command("doctor")(doctor.doctor)
 
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON on standard output.")]
 
@@ -54,22 +55,6 @@ def demo(
             print_json(outcome.figures)
         if not outcome.complete:
             raise CommandError(outcome.why)
-
-
-@app.command()
-def doctor(as_json: AsJson = False) -> None:
-    """Look at everything that goes wrong in practice, and say what to do."""
-    from dataclasses import asdict
-
-    from samenloop_deploy.doctor import examine
-
-    findings = list(examine())
-    if as_json:
-        print_json([asdict(finding) for finding in findings])
-    else:
-        print_table("doctor", [asdict(finding) for finding in findings])
-    if any(finding.verdict == "failed" for finding in findings):
-        raise typer.Exit(Exit.FAILED)
 
 
 @app.command()

@@ -22,9 +22,11 @@ from samenloop_deploy.cli.console import (
     reporting,
 )
 from samenloop_deploy.cli.environment import OPENS_FACTS, settings_of
+from samenloop_deploy.cli.in_demo import InDemo, demo_as
 
 if TYPE_CHECKING:
     from samenloop_processors.engine.api import Stage
+    from samenloop_processors.metrics import HubMetrics
     from samenloop_processors.settings import HubSettings
 
 app = typer.Typer(help="The stages: intake, clients, overlaps, views.", no_args_is_help=True)
@@ -42,12 +44,13 @@ class RebaseTo(StrEnum):
 STAGES = ("intake", "clients", "overlaps", "views")
 
 
-def build(name: str, settings: HubSettings) -> Stage:
-    """The stage by its name. This is where the stages are known by name; each is imported only when asked for."""
+def build(name: str, settings: HubSettings, metrics: HubMetrics | None = None) -> Stage:
+    """The stage by its name. This is where the stages are known by name; each is imported only when asked for. What a
+    stage counts of its own goes to `metrics`."""
     if name == "intake":
         from samenloop_processors.intake import stage as intake
 
-        return intake.build(settings)
+        return intake.build(settings, metrics=metrics)
     if name == "clients":
         from samenloop_processors.clients import stage as clients
 
@@ -71,7 +74,9 @@ _SECRETS = {
 }
 
 
-def _from_environment(name: str, *, broker: bool = True) -> tuple[Stage, HubSettings]:
+def _from_environment(
+    name: str, *, broker: bool = True, metrics: HubMetrics | None = None
+) -> tuple[Stage, HubSettings]:
     """The stage and its settings, whole or not at all. Raises CommandError."""
     from samenloop_processors.settings import HubSettings
 
@@ -84,7 +89,7 @@ def _from_environment(name: str, *, broker: bool = True) -> tuple[Stage, HubSett
         own = (IntakeSettings,)
     settings = settings_of(HubSettings, *own, secrets=_SECRETS[name], broker=broker)
     try:
-        return build(name, settings), settings
+        return build(name, settings, metrics), settings
     except ValueError as error:
         raise BadConfiguration([str(error)]) from None
 
@@ -98,9 +103,11 @@ def run(name: Name) -> None:
     """Run a stage until SIGTERM; settings come from the environment."""
     with reporting():
         from samenloop_processors.engine.worker import run_stage
+        from samenloop_processors.metrics import HubMetrics
 
-        stage, settings = _from_environment(name)
-        raise typer.Exit(run_stage(stage, settings))
+        metrics = HubMetrics()
+        stage, settings = _from_environment(name, metrics=metrics)
+        raise typer.Exit(run_stage(stage, settings, metrics=metrics))
 
 
 @app.command()
@@ -148,10 +155,13 @@ def rebase(
 
 
 @app.command()
-def status(name: Name, as_json: AsJson = False) -> None:
+def status(name: Name, as_json: AsJson = False, demo: InDemo = False) -> None:
     """Positions, lag, outbox, quarantine and pauses of a stage."""
     with reporting():
         from samenloop_processors.engine import status as engine
+
+        if demo:
+            demo_as(name)
 
         stage, settings = _from_environment(name)
         try:
@@ -166,12 +176,14 @@ def status(name: Name, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def export(name: Name, area: Annotated[str, typer.Option(help="Only this area.")] = "") -> None:
+def export(name: Name, area: Annotated[str, typer.Option(help="Only this area.")] = "", demo: InDemo = False) -> None:
     """The stage's state in canonical JSON, one row per line, sorted by bytes: what two runs are compared by."""
     with reporting():
         from samenloop_processors.engine import status as engine
         from samenloop_schemas.ids import canonical_json
 
+        if demo:
+            demo_as(name)
         stage, settings = _from_environment(name, broker=False)
         try:
             rows = engine.export(stage, settings, area or None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import threading
 import time
 import urllib.request
@@ -18,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from samenloop_deploy.demo import access
 from samenloop_deploy.demo.connectors import case_refs, connector_at_rest
 from samenloop_deploy.demo.hub import DemoHub
 from samenloop_deploy.demo.standing import knows_agreements, stages_at_rest
@@ -29,6 +31,14 @@ LOOK_EVERY_S = 0.5
 """How often a condition is looked at that nobody announces."""
 SHOW_EVERY_S = 10.0
 ASK_TIMEOUT_S = 30.0
+LOOK_INSIDE = (
+    "doctor --demo",
+    "connector status backoffice --demo",
+    "connector notices smwo --demo",
+    "stage status intake --demo",
+    "quarantine list --demo",
+)
+"""What a user may want to try beside a running demo."""
 LIFE_SHARE = 0.05
 """Changes that --once lets happen after everything arrived, as a share of the scale."""
 
@@ -104,6 +114,7 @@ class _Demo:
         self._until(self.hub.ready_file.exists, "the partner systems to start")
         self._until(lambda: knows_agreements(self.hub), "intake to read the agreements")
         self.hub.start_connectors()
+        access.leave(self.hub)
         self.keys = KeyStore(
             self.hub.stack.keys_url("web"), self.hub.secrets.kek, cache_size=200_000, cache_seconds=3600
         )
@@ -114,6 +125,9 @@ class _Demo:
         self.console.print(
             f"[bold green]The pages are at {self.hub.url}[/]  (choose a demo user; Ctrl-C ends the demo)"
         )
+        self.console.print("  look inside from another terminal (all of these take --json):", highlight=False)
+        for command in LOOK_INSIDE:
+            self.console.print(f"    {Path(sys.argv[0]).name} {command}", style="cyan", highlight=False)
         for name, port in self.hub.metrics_ports.items():
             self.console.print(f"  metrics of {name}: http://127.0.0.1:{port}/metrics", style="dim", highlight=False)
         while not self.asked.wait(SHOW_EVERY_S):

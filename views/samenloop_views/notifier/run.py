@@ -48,6 +48,12 @@ class NotifierMetrics:
             "samenloop_notifier_failures", "Rounds that failed.", ["reason"], registry=self.registry
         )
         self.unfinished = Gauge("samenloop_notices_unfinished", "Notices on their way.", registry=self.registry)
+        self.feed_silence = Gauge(
+            "samenloop_feed_silence_seconds",
+            "Time since a partner was last heard: its last accepted statement in the views.",
+            ["partner"],
+            registry=self.registry,
+        )
 
 
 class Notifier:
@@ -74,6 +80,15 @@ class Notifier:
             self.metrics.delivered.labels(delivery.partner).inc()
         self.metrics.unfinished.set(0)
         return len(done)
+
+    def listen_for_silence(self) -> None:
+        """How long ago each partner was heard, by the database's clock. Raises NotThereYet."""
+        with self._database.look() as connection:
+            rows = connection.execute(
+                "SELECT partner, extract(epoch FROM now() - max(heard_at))::float8 FROM feed GROUP BY partner"
+            ).fetchall()
+        for partner, seconds in rows:
+            self.metrics.feed_silence.labels(partner).set(max(0.0, seconds))
 
     def _step(
         self,
@@ -169,6 +184,7 @@ def _listen(url: str, notifier: Notifier, poll_seconds: float, stop: threading.E
                 try:
                     while notifier.round() and not stop.is_set():
                         pass
+                    notifier.listen_for_silence()
                 except NotThereYet:
                     log.debug("the views stage has not run yet")
             _await_change(session, poll_seconds, stop)

@@ -16,6 +16,9 @@ from samenloop_connectors.sdk.errors import ConfigurationError
 
 KINDS = {
     "backoffice": ("samenloop_connectors.backoffice.connector", "BackofficeConnector"),
+    "istandaarden": ("samenloop_connectors.istandaarden.connector", "IstandaardenConnector"),
+    "ggd": ("samenloop_connectors.ggd.connector", "GgdConnector"),
+    "mee": ("samenloop_connectors.mee.connector", "MeeConnector"),
     "smwo": ("samenloop_connectors.smwo.connector", "SmwoConnector"),
 }
 """Module and class."""

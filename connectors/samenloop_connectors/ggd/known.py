@@ -1,0 +1,82 @@
+"""Which episodes were spoken of, kept between exports in the connector's encrypted cursor: ids and versions, nobody's data.
+
+Needed because an export of changes is silent about all that did not change: whose episodes a changed Patient has, which
+organisation an episode leaves, what a deletion is about, and what a complete export no longer shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from samenloop_connectors.ggd.resources import ELSEWHERE
+
+Rank = tuple[int, str]
+
+
+@dataclass(slots=True)
+class Spoken:
+    """One episode. `ranks`: the newest version seen per managing organisation. `missed`: the first complete export without it
+    and how many there were. `live`: its newest version goes on."""
+
+    ranks: dict[str, Rank] = field(default_factory=dict)
+    person: str = ""
+    live: bool = False
+    missed: tuple[int, int] | None = None
+
+    @property
+    def holder(self) -> str:
+        """Who manages it by the newest version known; two versions of one moment are told apart by content."""
+        return max(self.ranks, key=lambda organisation: (self.ranks[organisation], organisation))
+
+    @property
+    def ours(self) -> Iterator[str]:
+        return (organisation for organisation in sorted(self.ranks) if organisation != ELSEWHERE)
+
+
+class Known:
+    """All of them by number, and whose RelatedPersons were told."""
+
+    def __init__(self, cursor: Mapping[str, Any]) -> None:
+        self.episodes = {
+            number: Spoken(
+                {organisation: (rank[0], rank[1]) for organisation, rank in entry["o"].items()},
+                entry["p"],
+                entry["l"],
+                tuple(entry["m"]) if entry.get("m") else None,
+            )
+            for number, entry in cursor.get("known", {}).items()
+        }
+        self.related: dict[str, str] = dict(cursor.get("related", {}))
+
+    def __contains__(self, number: object) -> bool:
+        return number in self.episodes
+
+    def persons(self) -> set[str]:
+        return {spoken.person for spoken in self.episodes.values()}
+
+    def person(self, number: str) -> str:
+        return self.episodes[number].person if number in self.episodes else ""
+
+    def holder(self, number: str) -> str:
+        return self.episodes[number].holder if number in self.episodes else ELSEWHERE
+
+    def of(self, person: str) -> list[str]:
+        """The episodes of a person."""
+        return [number for number, spoken in self.episodes.items() if spoken.person == person]
+
+    def record(self) -> dict[str, Any]:
+        """What the cursor keeps of it."""
+        return {
+            "known": {
+                number: {
+                    "o": {organisation: list(rank) for organisation, rank in spoken.ranks.items()},
+                    "p": spoken.person,
+                    "l": spoken.live,
+                    **({"m": list(spoken.missed)} if spoken.missed else {}),
+                }
+                for number, spoken in self.episodes.items()
+            },
+            "related": self.related,
+        }

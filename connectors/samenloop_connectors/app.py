@@ -14,10 +14,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from samenloop_connectors.kinds import connector_class
-from samenloop_connectors.sdk.config import ConnectorConfig, EdgeSettings, problems_of, read_yaml
+from samenloop_connectors.sdk.config import ConnectorConfig, EdgeSettings, Organisation, problems_of, read_yaml
 from samenloop_connectors.sdk.connector import Connector
 from samenloop_connectors.sdk.errors import ConfigurationError, TransientError
 from samenloop_connectors.sdk.inbox import Listener
+from samenloop_connectors.sdk.receipt_words import Language
 from samenloop_connectors.sdk.runner import Runner, Taken
 from samenloop_connectors.sdk.state import DDL, State
 from samenloop_connectors.sdk.status import ConnectorStatus, OwnNotice, own_notices, status
@@ -115,7 +116,8 @@ def run_connector(
     on_round: Callable[[Taken], None] = lambda taken: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Taken:
-    """Run until `stop` is set, or with `once` until the source is read once and everything is sent.
+    """Run until `stop` is set, or with `once` until the source is read once, everything is sent and all answers that are
+    there are heard.
 
     Returns what the last round took. Raises ConfigurationError (also when another process holds the state), and with `once`
     also TransientError when the broker did not take everything.
@@ -144,6 +146,7 @@ def run_connector(
                 on_round(taken)
                 while sender.send_waiting():
                     pass
+                _hear(loaded, state, metrics)
                 return taken
             return _stay(loaded, stop, connector, runner, sender, state, metrics, on_round)
         finally:
@@ -151,10 +154,19 @@ def run_connector(
             _close(connector)
 
 
-def connector_status(loaded: Loaded) -> ConnectorStatus:
+def connector_status(loaded: Loaded, limit: int = 100, language: Language = "en") -> ConnectorStatus:
     """How the connector stands; may be asked while it runs. Raises ConfigurationError when it never ran here."""
+    named = getattr(loaded.config, "organisations", ())
+    organisations = {(each.area, each.id) for each in named if isinstance(each, Organisation)}
     with _open_state(loaded, must_exist=True) as state:
-        return status(state, loaded.config.partner)
+        return status(state, loaded.config.partner, limit, organisations=organisations, language=language)
+
+
+@contextmanager
+def opened_state(loaded: Loaded) -> Iterator[State]:
+    """The connector's state, beside a connector that may be running. Raises ConfigurationError when it never ran here."""
+    with _open_state(loaded, must_exist=True) as state:
+        yield state
 
 
 def notices(loaded: Loaded) -> list[OwnNotice]:
@@ -171,6 +183,17 @@ def make_connector(
     return connector_class(config.connector)(config, now, (stop or threading.Event()).wait)
 
 
+def _hear(loaded: Loaded, state: State, metrics: EdgeMetrics) -> None:
+    """Receipts and notices that are there now. What was read and sent is safe, so a fault here waits for the next time."""
+    listener = Listener(loaded.kafka, state, loaded.topics, loaded.config.partner, metrics)
+    try:
+        listener.catch_up()
+    except (ConfigurationError, TransientError) as error:
+        log.warning("receipts and notices wait: %s", error)
+    finally:
+        listener.close()
+
+
 def _stay(
     loaded: Loaded,
     stop: threading.Event,
@@ -181,7 +204,7 @@ def _stay(
     metrics: EdgeMetrics,
     on_round: Callable[[Taken], None],
 ) -> Taken:
-    listener = Listener(loaded.kafka, state, loaded.topics, loaded.config.partner)
+    listener = Listener(loaded.kafka, state, loaded.topics, loaded.config.partner, metrics)
     crashed: list[BaseException] = []
     again = threading.Event()
 

@@ -26,7 +26,21 @@ class EdgeMetrics:
         self._send_errors = counter("samenloop_edge_send_errors", "Failed attempts to send.", "kind")
         self._source_errors = counter("samenloop_edge_source_errors", "Failed readings of a source.", "stream", "kind")
         self._items = counter("samenloop_edge_source_items", "Rows or records read.", "stream")
+        self._rows_refused = counter(
+            "samenloop_edge_rows_refused", "Rows of which nothing was kept or sent: no consent.", "reason"
+        )
         self._quarantined = counter("samenloop_edge_quarantined", "Rows or records that could not be read.", "reason")
+        self._receipts = counter("samenloop_edge_receipts", "Receipts heard.", "kind")
+        self._notices = counter("samenloop_edge_notices", "Notices heard.", "change")
+        self._differing = gauge(
+            "samenloop_edge_reconciliation_differing_cases",
+            "Cases on which the hub's last daily count differs from what was stated; 0 = equal.",
+            "area",
+            "organisation",
+        )
+        self._set_aside = gauge("samenloop_edge_set_aside", "Rows or records now set aside at the source.").labels(
+            partner
+        )
         self._last_success = gauge("samenloop_edge_last_success_timestamp_seconds", "Last complete reading.", "stream")
         self._pending = gauge("samenloop_outbox_pending", "Events not yet confirmed by the broker.").labels(partner)
         self._oldest = gauge("samenloop_outbox_oldest_seconds", "Age of the oldest of them.").labels(partner)
@@ -47,8 +61,27 @@ class EdgeMetrics:
         return _Bound(self._items, self._partner)
 
     @property
+    def rows_refused(self) -> _Bound:
+        return _Bound(self._rows_refused, self._partner)
+
+    @property
     def quarantined(self) -> _Bound:
         return _Bound(self._quarantined, self._partner)
+
+    @property
+    def receipts(self) -> _Bound:
+        return _Bound(self._receipts, self._partner)
+
+    @property
+    def notices(self) -> _Bound:
+        return _Bound(self._notices, self._partner)
+
+    def differs(self, area: str, organisation: str, cases: int) -> None:
+        """What the hub's daily count came to."""
+        self._differing.labels(self._partner, area, organisation).set(cases)
+
+    def set_aside(self, rows: int) -> None:
+        self._set_aside.set(rows)
 
     def succeeded(self, stream: str, at: float) -> None:
         self._last_success.labels(self._partner, stream).set(at)

@@ -71,6 +71,15 @@ class BackofficeConnector:
             raise DataError("organisation_gone", "organisations")
         return mapping.report(self._config, municipality, case_number.partition("/")[0], payload)
 
+    def forget(self, stream: str) -> None:
+        """What still lies in the folder is read again; what was moved away has to be dropped again first."""
+
+        def elsewhere(file: str) -> bool:
+            return (name := parse_name(file)) is not None and name.stream != stream
+
+        self._taken = {mark for mark in self._taken if elsewhere(mark[0])}
+        self._refused = {mark: error for mark, error in self._refused.items() if elsewhere(mark[0])}
+
     def _file(
         self, known: Known, name: ExtractName, path: Path, municipality: Municipality
     ) -> Iterator[Reading | Failed]:
@@ -111,7 +120,8 @@ class BackofficeConnector:
             place = f"{path.name}, line {line.number}"
             dossier = line.fields["dossiernummer"] if line.fields else ""
             if line.fields is None or not dossier:
-                yield Unreadable(place, "missing" if line.fields else "columns", "dossiernummer" if line.fields else "")
+                wrong = ("missing", "dossiernummer") if line.fields else ("columns", "")
+                yield Unreadable(place, *wrong, payload=line.fields)
                 continue
             number = mapping.case_number(name.module, dossier)
             if dossier in found.repeated:
@@ -122,7 +132,7 @@ class BackofficeConnector:
             try:
                 version = mapping.version(line.fields, name.day)
             except DataError as error:
-                yield Unreadable(place, error.code, error.field, municipality.id, number)
+                yield Unreadable(place, error.code, error.field, municipality.id, number, line.fields)
                 continue
             yield Item(municipality.id, number, version, line.fields)
 

@@ -42,14 +42,14 @@ KEPT_MS = 35 * 86_400_000
 _SEAL = {ReceiptCode.SEAL_NOT_OPENED, ReceiptCode.SEAL_MISMATCH, ReceiptCode.IDENTITY_MISSING}
 _JUDGED = (str(ReceiptKind.ACCEPTED), str(ReceiptKind.REFUSED))
 
-NOT_COUNTED, REFUSED, WITHHELD, QUARANTINED, UNHEARD = "not_counted", "refused", "withheld", "quarantined", "unheard"
+NOT_COUNTED, REFUSED, WITHHELD, UNHEARD = "not_counted", "refused", "withheld", "unheard"
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A case on which the partner and the hub differ. `why`: refused (the hub knows nothing of the case), withheld (it takes
-    the case out, since its newest statement was refused), not_counted (ended, but outside the agreement), quarantined,
-    unheard (no receipt came)."""
+    the case out, since its newest statement was refused), not_counted (ended, but outside the agreement), quarantined or
+    waiting (the hub has not judged it), unheard (no receipt came)."""
 
     case_ref: str
     why: str
@@ -166,12 +166,14 @@ def _compare(db: sqlite3.Connection, area: str, organisation: str) -> Comparison
         if not known:
             unheard.append(Difference(case_ref, UNHEARD, ()))
             continue
-        mine = known[-1]
-        theirs = next((one for one in reversed(known) if one.kind in _JUDGED), None)
-        own += [mine.statement_id] if mine.status != Status.RETRACTED else []
-        hub += [theirs.statement_id] if theirs and theirs.counted else []
-        if (mine.statement_id if mine.status != Status.RETRACTED else None) != (hub[-1] if theirs and theirs.counted else None):
-            differences.append(Difference(case_ref, _why(mine, known), mine.codes))
+        newest = known[-1]
+        judged = next((one for one in reversed(known) if one.kind in _JUDGED), None)
+        mine = [newest.statement_id] if newest.status != Status.RETRACTED else []
+        theirs = [judged.statement_id] if judged and judged.counted else []
+        own.extend(mine)
+        hub.extend(theirs)
+        if mine != theirs:
+            differences.append(Difference(case_ref, _why(newest, known), newest.codes))
     explained = hash_of(hub) == hub_hash
     (unknown,) = db.execute(
         "SELECT count(DISTINCT case_ref) FROM heard WHERE area = ? AND organisation = ? AND kind = 'ACCEPTED' "
@@ -207,8 +209,8 @@ def _said(db: sqlite3.Connection, area: str, organisation: str, seq: int) -> Ite
 
 
 def _why(mine: _Said, known: list[_Said]) -> str:
-    if mine.kind == ReceiptKind.QUARANTINED:
-        return QUARANTINED
+    if mine.kind is not None and mine.kind not in _JUDGED:
+        return mine.kind.lower()
     if mine.kind == ReceiptKind.ACCEPTED:
         return NOT_COUNTED
     return WITHHELD if any(one.kind == ReceiptKind.ACCEPTED for one in known) else REFUSED

@@ -36,13 +36,29 @@ class Item:
 @dataclass(frozen=True, slots=True)
 class Unreadable:
     """A row or record that cannot be read. `place` tells an operator where to look and names nobody. With a case number the
-    case counts as seen."""
+    case counts as seen. Of `payload`, what was found there, only a keyed hash is kept: by it the same row is known again."""
 
     place: str
     code: str
     field: str = ""
     organisation: str = ""
     case_number: str = ""
+    payload: Payload | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """A row of which nothing may stay: its consent is missing or withdrawn, or it was taken out of the register.
+
+    Kept are the case's keyed reference, the reading and the version; with a `code` the row counts as refused. A case of which
+    an earlier row was kept is stated anew from an empty payload, to which `report` answers RETRACTED, and what its rows said is
+    forgotten. Of a case that was never told nothing is said. For cases told in rows only.
+    """
+
+    organisation: str
+    case_number: str
+    version: int
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +73,7 @@ class Reading:
     stream: str
     at: int
     complete: bool
-    items: Iterable[Item | Unreadable]
+    items: Iterable[Item | Unreadable | TakenBack]
     cursor: Cursor | None = None
     digest: str = ""
     last: bool = True
@@ -92,7 +108,9 @@ class Connector(Protocol):
 
     Its class names its configuration as `Config` and is made with ``(config, now, wait)``: `now` tells the time, `wait` pauses
     for some seconds and says whether the connector has to stop. It may have a method ``start(wake)``, called once before the
-    first round of a connector that stays (`wake` asks for a round now), and a method ``close()``.
+    first round of a connector that stays (`wake` asks for a round now), a method ``close()``, and a method ``forget(stream)``:
+    called before a round in which that stream is to be read from its beginning (its cursor and readings are then empty), so
+    that what it remembers in memory of files taken or refused does not stand in the way.
     """
 
     source_system: str

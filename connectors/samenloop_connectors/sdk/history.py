@@ -63,15 +63,20 @@ def see(history: History, readings: Sequence[int], reading: int, version: int, d
     """The history with one more sighting; an illegible one has version 0 and the digest UNREAD.
 
     `readings` are the complete readings known, in order (none for a source that only shows changes). A reading shows a case
-    once: what it showed before is kept.
+    once: what it showed before is kept, unless it could not be read then and can be now.
     """
     runs = list(history)
     at = bisect_right([run.first for run in runs], reading) - 1
+    after = at + 1
     if at >= 0 and reading <= runs[at].last:
-        if runs[at].digest == digest or reading in (runs[at].first, runs[at].last):
+        run = runs[at]
+        legible = run.digest == UNREAD and digest != UNREAD
+        if run.digest == digest or (reading in (run.first, run.last) and not legible):
             return history
-        runs[at : at + 1] = _split(runs[at], readings, reading)
-    runs.insert(at + 1, Run(reading, reading, version, digest))
+        left = [part for part in _split(run, readings, reading) if part.first != reading != part.last]
+        runs[at : at + 1] = left
+        after = at + sum(part.first < reading for part in left)
+    runs.insert(after, Run(reading, reading, version, digest))
     return _joined(runs, readings)
 
 

@@ -14,9 +14,11 @@ from typing import Any
 from kafka import TopicPartition
 from kafka import errors as kafka_errors
 
+from samenloop_connectors.sdk import account
 from samenloop_connectors.sdk.errors import ConfigurationError, EdgeError, TransientError
 from samenloop_connectors.sdk.state import State
 from samenloop_producers.broker import judge, open_consumer
+from samenloop_producers.metrics import EdgeMetrics
 from samenloop_schemas import codec
 from samenloop_schemas.codes import ReceiptKind
 from samenloop_schemas.dates import micros
@@ -25,15 +27,19 @@ from samenloop_schemas.records import Notice, Receipt
 from samenloop_schemas.topics import Topics
 
 log = logging.getLogger(__name__)
-_PER_CASE = (ReceiptKind.ACCEPTED, ReceiptKind.REFUSED, ReceiptKind.QUARANTINED)
+_OF_THE_FEED = (ReceiptKind.PAUSED, ReceiptKind.RESUMED)
+"""What no statement is named in."""
 
 
 class Listener:
     """Reads ``receipts.<partner>`` and ``notices.<partner>``. Positions are the store's own: no consumer group."""
 
-    def __init__(self, access: KafkaAccess, state: State, topics: Topics, partner: str) -> None:
+    def __init__(
+        self, access: KafkaAccess, state: State, topics: Topics, partner: str, metrics: EdgeMetrics | None = None
+    ) -> None:
         self._access = access
         self._state = state
+        self._metrics = metrics or EdgeMetrics(partner)
         self._receipts, self._notices = topics.receipts(partner), topics.notices(partner)
         self._consumer: Any = None
         self.trouble: EdgeError | None = None
@@ -50,8 +56,23 @@ class Listener:
         records = [record for batch in batches.values() for record in batch]
         if records:
             with self._state.store.transaction() as db:
-                self._keep(db, records)
+                found = self._keep(db, records)
+            self._count(found)
         return len(records)
+
+    def catch_up(self) -> int:
+        """Take what is there now and come back; returns how many records. Raises ConfigurationError or TransientError."""
+        try:
+            if self._consumer is None:
+                self._consumer = self._open()
+            ends = self._consumer.end_offsets(list(self._consumer.assignment()))
+            taken = 0
+            while any(self._consumer.position(part) < end for part, end in ends.items()):
+                taken += self.listen()
+        except kafka_errors.KafkaError as error:
+            self.close()
+            raise judge(error, self._access, f"{self._receipts} or {self._notices}") from None
+        return taken
 
     def run(self, stop: threading.Event) -> None:
         wait = 0.5
@@ -99,25 +120,49 @@ class Listener:
             raise
         return consumer
 
-    def _keep(self, db: sqlite3.Connection, records: Iterable[Any]) -> None:
+    def _keep(self, db: sqlite3.Connection, records: Iterable[Any]) -> list[Receipt | Notice]:
+        """What could be read of them."""
+        found: list[Receipt | Notice] = []
         for record in records:
             try:
                 if record.topic == self._receipts:
-                    _keep_receipt(db, codec.decode(record.value, Receipt))
+                    receipt = codec.decode(record.value, Receipt)
+                    _keep_receipt(db, receipt)
+                    found.append(receipt)
                 else:
-                    _keep_notice(db, codec.decode(record.value, Notice))
+                    notice = codec.decode(record.value, Notice)
+                    _keep_notice(db, notice)
+                    found.append(notice)
             except codec.Undecodable as error:
                 log.error("%s %s@%s cannot be read: %s", record.topic, record.partition, record.offset, error.reason)
             db.execute(
                 "INSERT OR REPLACE INTO position VALUES (?, ?, ?)", (record.topic, record.partition, record.offset + 1)
             )
+        return found
+
+    def _count(self, found: Iterable[Receipt | Notice]) -> None:
+        """After the commit. What another connector of the partner has stated is counted by both."""
+        compared = False
+        for each in found:
+            if isinstance(each, Notice):
+                self._metrics.notices.labels(str(each.change)).inc()
+            else:
+                self._metrics.receipts.labels(str(each.kind)).inc()
+                compared |= each.kind is ReceiptKind.RECONCILIATION
+        if compared:
+            for one in account.compare(self._state.store.connection):
+                if one.day is not None:
+                    self._metrics.differs(one.area, one.organisation, 0 if one.equal else max(1, len(one.differences)))
 
 
 def _keep_receipt(db: sqlite3.Connection, receipt: Receipt) -> None:
     """Per case the outcome of its highest revision; among those of one statement, the last heard."""
     codes = " ".join(receipt.codes)
     recorded = micros(receipt.recorded_at) // 1000
-    if receipt.kind in _PER_CASE and receipt.case_ref:
+    if receipt.kind is ReceiptKind.RECONCILIATION:
+        account.note_held(db, receipt)
+    elif receipt.kind not in _OF_THE_FEED and receipt.case_ref:
+        account.note_heard(db, receipt)
         db.execute(
             "INSERT INTO outcome VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (case_ref) DO UPDATE SET "
             "statement_id = excluded.statement_id, revision = excluded.revision, kind = excluded.kind, "
@@ -125,9 +170,9 @@ def _keep_receipt(db: sqlite3.Connection, receipt: Receipt) -> None:
             "WHERE excluded.revision >= revision",
             (receipt.case_ref, str(receipt.statement_id), receipt.revision, str(receipt.kind), codes, recorded),
         )
-    elif receipt.kind is not ReceiptKind.RECONCILIATION:
+    else:
         db.execute(
-            "INSERT OR REPLACE INTO unattached VALUES (?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO unattached VALUES (?, ?, ?, ?)",
             (str(receipt.receipt_id), str(receipt.kind), codes, recorded),
         )
 

@@ -36,7 +36,7 @@ _ENGLISH_CODES: dict[ReceiptCode, Words] = {
     ),
     ReceiptCode.NO_AGREEMENT: Words(
         "There was no agreement in force in this area on the day of stating.",
-        "Ask the hub whether the area's agreement is published; then ask for a retry, or state the case again.",
+        "Ask the hub whether the area's agreement is published, and from which day it holds; then state the case again.",
     ),
     ReceiptCode.WRONG_SENDER: Words(
         "The agreement does not let this partner speak for this organisation.",
@@ -120,6 +120,10 @@ _ENGLISH_KINDS: dict[ReceiptKind, Words] = {
     ReceiptKind.QUARANTINED: Words(
         "Set apart unread, with its bytes as they came.", "The hub's operators look at it; see the reasons."
     ),
+    ReceiptKind.WAITING: Words(
+        "Kept, and judged as soon as an agreement of its area is published.",
+        "Nothing needs to be done, unless it lasts: then ask the hub about the agreement.",
+    ),
     ReceiptKind.RECONCILIATION: Words("What the hub held at the end of a day.", ""),
     ReceiptKind.PAUSED: Words(
         "The hub has stopped reading this partner's feed for a while.",
@@ -134,7 +138,7 @@ _DUTCH_CODES: dict[ReceiptCode, Words] = {
     ),
     ReceiptCode.NO_AGREEMENT: Words(
         "In dit gebied gold op de dag van opgave geen convenant.",
-        "Vraag de hub of het convenant gepubliceerd is; vraag dan om een nieuwe poging of geef de zaak opnieuw op.",
+        "Vraag de hub of het convenant gepubliceerd is en vanaf welke dag het geldt; geef de zaak dan opnieuw op.",
     ),
     ReceiptCode.WRONG_SENDER: Words(
         "Deze partner mag volgens het convenant niet voor deze organisatie spreken.",
@@ -218,6 +222,10 @@ _DUTCH_KINDS: dict[ReceiptKind, Words] = {
     ReceiptKind.REFUSED: Words("Niet overgenomen; er is niets van bewaard.", "Zie de redenen."),
     ReceiptKind.QUARANTINED: Words(
         "Ongelezen apart gezet, zoals het binnenkwam.", "De beheerders van de hub kijken ernaar; zie de redenen."
+    ),
+    ReceiptKind.WAITING: Words(
+        "Bewaard, en beoordeeld zodra er een convenant van het gebied gepubliceerd is.",
+        "Er is niets nodig, tenzij het lang duurt: vraag de hub dan naar het convenant.",
     ),
     ReceiptKind.RECONCILIATION: Words("Wat de hub aan het eind van een dag had.", ""),
     ReceiptKind.PAUSED: Words(

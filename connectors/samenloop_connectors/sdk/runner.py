@@ -10,13 +10,13 @@ import logging
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 
-from samenloop_connectors.sdk import account
-from samenloop_connectors.sdk.connector import Connector, Failed, Item, Payload, Reading, Unreadable
+from samenloop_connectors.sdk import account, not_kept
+from samenloop_connectors.sdk.connector import Connector, Cursor, Failed, Item, Payload, Reading, TakenBack, Unreadable
 from samenloop_connectors.sdk.errors import ConfigurationError, DataError, EdgeError, NotYet, TransientError
 from samenloop_connectors.sdk.history import UNREAD, Standing, miss, newest, see, standing
 from samenloop_connectors.sdk.parts import payloads, standing_of_parts, with_part
@@ -46,6 +46,23 @@ class Taken:
     failed: tuple[Failed, ...] = ()
 
 
+class Anew:
+    """What a connector may ask of a state in which some streams were never read."""
+
+    def __init__(self, state: State, streams: frozenset[str]) -> None:
+        self._state = state
+        self._streams = streams
+
+    def cursor(self, stream: str) -> Cursor | None:
+        return None if stream in self._streams else self._state.cursor(stream)
+
+    def readings(self, stream: str) -> Mapping[int, str]:
+        return {} if stream in self._streams else self._state.readings(stream)
+
+    def told(self, stream: str) -> Iterator[tuple[str, str, Mapping[str, Payload]]]:
+        return self._state.told(stream)
+
+
 class Runner:
     """Everything between a connector and the outbox, for one partner."""
 
@@ -73,14 +90,21 @@ class Runner:
         self._now = now
 
     def round(self, stopped: Callable[[], bool] = lambda: False) -> Taken:
-        """Take whatever is new. A stream that fails is remembered and counted; the others go on."""
-        total = Taken()
-        for found in self._connector.read(self._state):
+        """Take whatever is new. A stream that fails is remembered and counted; the others go on.
+
+        A stream that somebody asked to have read from its beginning is asked for so until it was read, or until a cursor of
+        the new reading was saved.
+        """
+        total, anew = Taken(), self._state.reread()
+        for stream in sorted(anew):
+            if forget := getattr(self._connector, "forget", None):
+                forget(stream)
+        for found in self._connector.read(Anew(self._state, anew) if anew else self._state):
             if isinstance(found, Failed):
                 self._fail(found)
                 total = replace(total, failed=(*total.failed, found))
             else:
-                taken = self.take(found)
+                taken = self.take(found, begun_anew=found.stream in anew and found.cursor is not None)
                 total = replace(
                     total,
                     items=total.items + taken.items,
@@ -89,10 +113,16 @@ class Runner:
                 )
             if stopped():
                 break
+        else:
+            with self._state.store.transaction() as db:
+                for stream in anew - {failed.stream for failed in total.failed}:
+                    self._state.was_reread(db, stream)
+        self._metrics.set_aside(self._state.set_aside_count())
         return total
 
-    def take(self, reading: Reading) -> Taken:
+    def take(self, reading: Reading, *, begun_anew: bool = False) -> Taken:
         """Take one reading in whole."""
+        began = time.time()
         before = self._state.complete_readings(reading.stream)
         readings = sorted({*before, reading.at}) if reading.complete else before
         token = secrets.randbits(62) | 1
@@ -112,6 +142,10 @@ class Runner:
                 self._state.save_cursor(db, reading.stream, reading.cursor)
             for place in reading.cleared:
                 self._state.release(db, reading.stream, place)
+            if begun_anew:
+                self._state.was_reread(db, reading.stream)
+            if reading.complete and reading.at == readings[-1]:
+                self._state.release_unmet(db, reading.stream, began)
             if reading.last:
                 self._state.succeeded(db, reading.stream, time.time())
         reading.done()
@@ -121,21 +155,32 @@ class Runner:
         return Taken(items, unreadable, stated)
 
     def _take_item(
-        self, db: sqlite3.Connection, reading: Reading, readings: list[int], item: Item | Unreadable, token: int
+        self,
+        db: sqlite3.Connection,
+        reading: Reading,
+        readings: list[int],
+        item: Item | Unreadable | TakenBack,
+        token: int,
     ) -> int:
+        if isinstance(item, TakenBack):
+            return self._take_back(db, reading, readings, item, token)
         if not item.case_number:
             assert isinstance(item, Unreadable)
-            self._set_aside(db, reading, item, item.place)
+            mark = self._mark(item.payload)
+            self._set_aside(db, reading, item, f"row {mark}" if mark else item.place)
             return 0
         case_ref = self._maker.case_ref(item.organisation, item.case_number)
-        case = self._state.load(case_ref) or CaseRecord(case_ref, reading.stream, item.organisation, item.case_number)
+        case = self._state.load(case_ref)
+        if case is None:
+            case = CaseRecord(case_ref, reading.stream, item.organisation, item.case_number)
+            case.history = not_kept.recall(db, case_ref, readings)
         if isinstance(item, Item):
             try:
                 self._connector.report(item.organisation, item.case_number, _whole(case, item))
             except NotYet:
                 pass  # the parts are kept, and nothing is said until the rest of them comes
             except DataError as error:
-                item = Unreadable("", error.code, error.field, item.organisation, item.case_number)
+                item = Unreadable("", error.code, error.field, item.organisation, item.case_number, item.payload)
         if isinstance(item, Unreadable):
             self._set_aside(db, reading, item, case_ref)
             case.history = see(case.history, readings, reading.at, 0, UNREAD)
@@ -144,11 +189,31 @@ class Runner:
             case.parts = with_part(case.parts, item.part, item.version, item.payload)
         else:
             self._state.release(db, reading.stream, case_ref)
-            digest = self._keys.digest(ids.canonical_json(dict(item.payload)).decode())
+            digest = self._mark(item.payload)
             case.history = see(case.history, readings, reading.at, item.version, digest)
             run = newest(case.history)
             if run is not None and run.digest == digest:
                 case.payload = item.payload
+            elif not_kept.takes_back(run):
+                case.payload = {}
+        stated = self._say(db, case, readings)
+        self._state.save(db, case, token)
+        return stated
+
+    def _take_back(
+        self, db: sqlite3.Connection, reading: Reading, readings: list[int], item: TakenBack, token: int
+    ) -> int:
+        case_ref = self._maker.case_ref(item.organisation, item.case_number)
+        news = not_kept.note(db, case_ref, reading.stream, reading.at, item.version, item.code)
+        if news and item.code:
+            self._metrics.rows_refused.labels(item.code).inc()
+        case = self._state.load(case_ref)
+        if case is None:
+            return 0
+        self._state.release(db, reading.stream, case_ref)
+        case.history = see(case.history, readings, reading.at, item.version, not_kept.digest(item.version))
+        if not_kept.takes_back(newest(case.history)) and not_kept.was_told(case.history):
+            case.payload = {}
         stated = self._say(db, case, readings)
         self._state.save(db, case, token)
         return stated
@@ -217,10 +282,15 @@ class Runner:
         )
 
     def _set_aside(self, db: sqlite3.Connection, reading: Reading, item: Unreadable, subject: str) -> None:
-        news = self._state.quarantine(db, reading.stream, subject, item.code, item.field, item.place, time.time())
+        news = self._state.quarantine(
+            db, reading.stream, subject, item.code, item.field, item.place, time.time(), self._mark(item.payload)
+        )
         if news:
             self._metrics.quarantined.labels(item.code).inc()
             log.warning("%s: set aside (%s %s) %s", reading.stream, item.code, item.field, item.place)
+
+    def _mark(self, payload: Payload | None) -> str:
+        return "" if payload is None else self._keys.digest(ids.canonical_json(dict(payload)).decode())
 
     def _fail(self, failed: Failed) -> None:
         kind = kind_of(failed.error)
@@ -277,7 +347,7 @@ def _moved_away(report: CaseReport, area: str) -> CaseReport:
     )
 
 
-def _chunks(items: Iterable[Item | Unreadable]) -> Iterator[list[Item | Unreadable]]:
+def _chunks(items: Iterable[Item | Unreadable | TakenBack]) -> Iterator[list[Item | Unreadable | TakenBack]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, _CHUNK)):
         yield chunk

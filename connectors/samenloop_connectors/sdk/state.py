@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from samenloop_connectors.sdk import account
+from samenloop_connectors.sdk import account, not_kept
 from samenloop_connectors.sdk.connector import Cursor, Payload
 from samenloop_connectors.sdk.errors import ConfigurationError
 from samenloop_connectors.sdk.history import History, Run
@@ -20,7 +20,8 @@ from samenloop_producers.keys import EdgeKeys
 from samenloop_producers.outbox import EdgeStore
 from samenloop_schemas import ids, sealing
 
-DDL = """
+DDL = (
+    """
 CREATE TABLE IF NOT EXISTS edge_case (
     case_ref TEXT PRIMARY KEY, stream TEXT NOT NULL, body BLOB NOT NULL, seen_in INTEGER NOT NULL DEFAULT 0,
     stated_id TEXT, stated_revision INTEGER, stated_area TEXT
@@ -42,7 +43,11 @@ CREATE TABLE IF NOT EXISTS unattached (receipt_id TEXT PRIMARY KEY, kind TEXT, c
 CREATE TABLE IF NOT EXISTS notice (notice_id TEXT PRIMARY KEY, organisation TEXT, party TEXT, case_refs TEXT, case_id TEXT,
     kind TEXT, change TEXT, deadline TEXT, link TEXT, heard_at REAL);
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, body BLOB NOT NULL);
-""" + account.DDL
+"""
+    + account.DDL
+    + ";"
+    + not_kept.DDL
+)
 _PROBE = "edge secret"
 
 
@@ -194,19 +199,28 @@ class State:
         known = db.execute(
             "SELECT code, field, mark FROM quarantine WHERE stream = ? AND subject = ?", (stream, subject)
         ).fetchone()
-        news = known is None or tuple(known) != (code, field, mark)
-        forgiven = ", discarded_at = NULL, discarded_by = NULL" if news else ""
         db.execute(
             "INSERT INTO quarantine (stream, subject, code, field, place, first_at, last_at, times, mark) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?) ON CONFLICT (stream, subject) DO UPDATE SET "
             "code = excluded.code, field = excluded.field, place = excluded.place, last_at = excluded.last_at, "
-            f"mark = excluded.mark, times = times + 1{forgiven}",
+            "mark = excluded.mark, times = times + 1, "
+            "discarded_at = CASE WHEN (code, field, mark) = (excluded.code, excluded.field, excluded.mark) "
+            "THEN discarded_at END",
             (stream, subject, code, field, place, now, now, mark),
         )
-        return news
+        return known is None or tuple(known) != (code, field, mark)
 
     def release(self, db: sqlite3.Connection, stream: str, subject: str) -> None:
         db.execute("DELETE FROM quarantine WHERE stream = ? AND subject = ?", (stream, subject))
+
+    def release_unmet(self, db: sqlite3.Connection, stream: str, since: float) -> None:
+        """After the newest complete reading of a stream: what it did not show any more is no longer set aside."""
+        db.execute("DELETE FROM quarantine WHERE stream = ? AND last_at < ?", (stream, since))
+
+    def set_aside_count(self) -> int:
+        """Without what was discarded."""
+        row = self.store.connection.execute("SELECT count(*) FROM quarantine WHERE discarded_at IS NULL").fetchone()
+        return int(row[0])
 
     def reread(self) -> frozenset[str]:
         """The streams that somebody asked to have read from their beginning."""

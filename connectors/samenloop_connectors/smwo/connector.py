@@ -131,7 +131,8 @@ class SmwoConnector:
             try:
                 number = mapping.case_number(row if isinstance(row, dict) else {})
             except DataError as error:
-                yield Unreadable(f"{organisation}, a row {_changed(row)}", error.code, error.field)
+                payload = row if isinstance(row, dict) else None
+                yield Unreadable(f"{organisation}, a row {_changed(row)}", error.code, error.field, payload=payload)
                 continue
             if number in met:
                 continue  # the same page never holds two versions of one trajectory
@@ -139,7 +140,7 @@ class SmwoConnector:
             try:
                 version = mapping.version(row)
             except DataError as error:
-                yield Unreadable(organisation, error.code, error.field, organisation, number)
+                yield Unreadable(organisation, error.code, error.field, organisation, number, row)
                 continue
             if near.get(number) != [version, _mark(row)]:
                 yield Item(organisation, number, version, row)

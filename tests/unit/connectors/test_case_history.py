@@ -68,6 +68,26 @@ def test_any_order_with_repeats_ends_in_the_same_statement(
             assert after == before, "one revision never says two things"
 
 
+@given(worlds, st.data())
+def test_what_can_be_read_the_second_time_is_as_if_it_always_could(
+    world: dict[tuple[int, int], tuple[str, int]], data: st.DataObject
+) -> None:
+    """The same readings are taken once more, some of their rows having been illegible the first time."""
+    shown = {when: content for when, content in world.items() if content[0] != ABSENT}
+    blurred = set(data.draw(st.lists(st.sampled_from(sorted(shown) or [(0, 1)]), max_size=5))) & set(shown)
+    always: tuple[History, list[int]] = ((), [])
+    healed: tuple[History, list[int]] = ((), [])
+    for when in sorted(world):
+        always = take(*always, when, world[when])
+        healed = take(*healed, when, (BLURRED, 0) if when in blurred else world[when])
+    before = says(*healed)
+    for when in data.draw(st.permutations(sorted(world))):
+        healed = take(*healed, when, world[when])
+    assert says(*healed) == says(*always)
+    after = says(*healed)
+    assert before is None or (after is not None and revision(after[1]) >= revision(before[1]))
+
+
 def walk(*shown: tuple[int, str, int]) -> tuple[str, Standing]:
     history, known = (), []
     for day, content, version in shown:

@@ -7,7 +7,6 @@ hub withholds it does not hold, so a difference shows what was refused.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +14,7 @@ from uuid import UUID
 
 from samenloop_schemas.codes import Status
 from samenloop_schemas.ids import derived_id
+from samenloop_schemas.reconciliation import hash_of as hash_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,6 @@ def held(winners: Iterable[Standing], organisations: Iterable[str]) -> dict[str,
         if standing.passed:
             mine.append(str(standing.statement_id))
     return {organisation: Held(len(ids[organisation]), hash_of(ids[organisation])) for organisation in sorted(ids)}
-
-
-def hash_of(statement_ids: Iterable[str]) -> str:
-    return hashlib.sha256("".join(f"{text}\n" for text in sorted(statement_ids)).encode()).hexdigest()
 
 
 def reconciliation_id(partner: str, area: str, organisation: str, day: date) -> UUID:

@@ -42,7 +42,8 @@ class CaseReport:
 
     `version` is the source's own version of what it says; `absorbed` how many source items were taken together to say it.
     `ends_on` is the first day on which the organisation is no longer involved. An `identity` of None says nothing about the
-    person and keeps what was said before.
+    person and keeps what was said before. `besides`: further involvements that the same messages tell of, each under a case
+    number of its own and at the same version.
     """
 
     area: str
@@ -67,6 +68,7 @@ class CaseReport:
     sensitivity: Sensitivity = Sensitivity.NORMAL
     identity: PersonIdentity | None = None
     relations: tuple[RelatedPerson, ...] = ()
+    besides: tuple[CaseReport, ...] = ()
 
     @property
     def revision(self) -> int:

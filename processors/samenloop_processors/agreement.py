@@ -224,6 +224,14 @@ def _doubles(raw: Mapping[str, Any]) -> list[tuple[_Loc, str]]:
             if value in seen:
                 found.append(((name, i, fields[0]), f"{' and '.join(fields)} {value} occurs twice"))
             seen.add(value)
+    for i, entry in entries("organisations"):
+        feeds = entry.get("also_fed_by")
+        named = {str(entry.get("partner"))}
+        for j, feed in enumerate(feeds) if isinstance(feeds, list) else ():
+            partner = str(feed.get("partner")) if isinstance(feed, dict) else ""
+            if partner in named:
+                found.append((("organisations", i, "also_fed_by", j, "partner"), f"{partner} speaks for it already"))
+            named.add(partner)
     known = {str(entry.get("id")) for _, entry in entries("organisations")}
     for i, entry in entries("parties"):
         if str(entry.get("organisation")) not in known:

@@ -42,10 +42,12 @@ class _Model(BaseModel):
 
 
 class Partner(_Model):
-    """One feed: a source system that speaks for organisations, each within its area of cooperation."""
+    """One feed: source systems that speak for organisations, each within its area of cooperation."""
 
-    source_system: str
+    source_systems: list[str] = Field(min_length=1)
     organisations: dict[str, list[str]] = Field(min_length=1)
+    silent_after_hours: PositiveInt = 96
+    """Heard of for longer than this ago, the feed counts as silent: a long weekend and a day, unless its rhythm is slower."""
 
     @property
     def areas(self) -> tuple[str, ...]:

@@ -24,19 +24,18 @@ from kafka.errors import (
 
 from samenloop_deploy import topology_apply
 from samenloop_deploy.local import LocalStack
-from samenloop_deploy.topology import Partner, Plan, load
+from samenloop_deploy.topology import Plan, load
 
 pytestmark = pytest.mark.live
 
 PREFIX = "acl."
 SHIPPED = load()
-FIVE = SHIPPED.with_partners({p: Partner(source_system=p, organisations={"a2": [p]}) for p in ("cjg", "mee", "ggd")})
-PARTNERS = tuple(FIVE.partners)
-HUB = tuple(FIVE.principals)
-TOPICS = tuple(FIVE.topic_names(PREFIX))
+PARTNERS = tuple(SHIPPED.partners)
+HUB = tuple(SHIPPED.principals)
+TOPICS = tuple(SHIPPED.topic_names(PREFIX))
 GROUPS = (
     *(f"{PREFIX}{partner}.connector" for partner in PARTNERS),
-    *(f"{PREFIX}{rights.group}" for rights in FIVE.principals.values() if rights.group),
+    *(f"{PREFIX}{rights.group}" for rights in SHIPPED.principals.values() if rights.group),
     "smwo.connector",
     "anything",
 )
@@ -47,8 +46,7 @@ BAD_TOPIC = 29
 @pytest.fixture(scope="module")
 def plan(stack: LocalStack, admin: KafkaAdminClient) -> Iterator[Plan]:
     """One prefix for the module, with a record in every topic."""
-    stack.extend(FIVE)
-    made = FIVE.plan(PREFIX, partitions=1, single_node=True)
+    made = SHIPPED.plan(PREFIX, partitions=1, single_node=True)
     topology_apply.apply(made, admin)
     with KafkaProducer(**stack.kafka_access().client_args()) as producer:
         for sent in [producer.send(topic, b"x", key=b"a2") for topic in TOPICS]:
@@ -169,7 +167,7 @@ def test_a_partner_uses_only_groups_under_its_own_name(principal: Principal) -> 
         lambda admin: admin.delete_topics([f"{PREFIX}in.smwo"]),
         lambda admin: admin.delete_records({TopicPartition(f"{PREFIX}in.smwo", 0): 1}),
         lambda admin: admin.create_partitions({f"{PREFIX}in.smwo": 9}),
-        lambda admin: topology_apply.apply(FIVE.plan(PREFIX, partitions=1, single_node=True), admin),
+        lambda admin: topology_apply.apply(SHIPPED.plan(PREFIX, partitions=1, single_node=True), admin),
     ],
     ids=["create topic", "delete topic", "delete records", "add partitions", "apply topology"],
 )

@@ -10,6 +10,8 @@ import urllib.request
 import pytest
 from demo_rig import STOPS_WITHIN_S, Demo, demo
 
+from samenloop_deploy.demo.feeds import FEEDS
+
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 
 UP = "The pages are at"
@@ -22,8 +24,7 @@ CHILDREN = (
     "clock",
     "notifier",
     "web",
-    "smwo",
-    "backoffice",
+    *(feed.name for feed in FEEDS),
 )
 
 

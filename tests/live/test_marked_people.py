@@ -124,7 +124,7 @@ def live_through(lived: Lived) -> None:
         assert browser.post("/inloggen", user="Kobbexander").status == 404
     since = time.time()
     lived.world.systems.night()
-    until(lambda: all(connector_at_rest(hub, p, since) for p in hub.partners), "the sources are read")
+    until(lambda: all(connector_at_rest(hub, feed, since) for feed in hub.feeds), "the sources are read")
     until(lambda: stages_at_rest(hub) and stages_at_rest(hub), "the stages are at rest")
     for person in people.values():
         with lived.browser(person.name) as browser:

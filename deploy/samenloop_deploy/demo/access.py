@@ -48,19 +48,24 @@ def leave(hub: DemoHub) -> Path:
     """Write it down once everything is started."""
     connectors = {file.stem: file for file in sorted(hub.edge.glob("*.json"))}
     environments = {name: hub.stage_environment(name) for name in ("intake", "clients", "overlaps", "views")}
-    environments |= {name: hub.connector_environment(_partner_of(file)) for name, file in connectors.items()}
-    environments[OPERATOR] = {
+    environments |= {name: hub.connector_environment(_partner_of(file), name) for name, file in connectors.items()}
+    environments[OPERATOR] = operator_environment(hub)
+    file = hub.stack.directory / _FILE
+    file.touch(mode=0o600)
+    content = {"url": hub.url, "environments": environments, "connectors": {k: str(v) for k, v in connectors.items()}}
+    file.write_text(json.dumps(content, indent=1), "utf-8")
+    return file
+
+
+def operator_environment(hub: DemoHub) -> dict[str, str]:
+    """Who looks after it: the broker's administrator, with the operator's role in both databases."""
+    return {
         **hub.stack.kafka_access().environment(),
         "SAMENLOOP_TOPIC_PREFIX": hub.topics.prefix,
         "DATABASE_URL": hub.databases.url(OPERATOR),
         "SAMENLOOP_KEYS_URL": hub.databases.keys_url(OPERATOR),
         "SAMENLOOP_KEK": sealing.key_to_text(hub.secrets.kek),
     }
-    file = hub.stack.directory / _FILE
-    file.touch(mode=0o600)
-    content = {"url": hub.url, "environments": environments, "connectors": {k: str(v) for k, v in connectors.items()}}
-    file.write_text(json.dumps(content, indent=1), "utf-8")
-    return file
 
 
 def find() -> Running:

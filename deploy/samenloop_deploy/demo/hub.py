@@ -15,6 +15,7 @@ from pathlib import Path
 
 from samenloop_deploy import topology_apply
 from samenloop_deploy.demo.connectors import connector_configs
+from samenloop_deploy.demo.feeds import FEEDS
 from samenloop_deploy.local import Child, Databases, LocalStack, Room
 from samenloop_deploy.local.directory import free_port
 from samenloop_deploy.publishing import publish_agreements
@@ -68,7 +69,8 @@ class DemoHub:
         ]
         self.partners = tuple(stack.topology.partners)
         self.web_port = web_port if web_port and _is_free(web_port) else free_port()
-        self.metrics_ports = {name: free_port() for name in (*STAGES, "web", "notifier", *self.partners)}
+        self.feeds = tuple(feed.name for feed in FEEDS)
+        self.metrics_ports = {name: free_port() for name in (*STAGES, "web", "notifier", *self.feeds)}
         self.logs = logs or stack.directory / "logs"
         self.logs.mkdir(exist_ok=True)
         self.edge = stack.directory / "edge"
@@ -125,18 +127,19 @@ class DemoHub:
         self.stack.supervisor.start(child)
 
     def start_connectors(self) -> None:
-        """One connector per partner; the partner systems are ready."""
+        """A process per feed; the partner systems are ready."""
         systems = json.loads(self.ready_file.read_text("utf-8"))["systems"]
-        configs = connector_configs(self.agreements, systems, self.edge)
-        for partner, config in configs.items():
-            path = self.edge / f"{partner}.json"
+        for name, config in connector_configs(self.agreements, systems, self.edge).items():
+            path = self.edge / f"{name}.json"
             path.write_text(json.dumps(config, indent=2, default=str), "utf-8")
-            self.start_connector(partner, path)
+            self.start_connector(name, path)
 
-    def start_connector(self, partner: str, config: Path) -> str:
+    def start_connector(self, name: str, config: Path) -> str:
+        """A connector process of the partner that its configuration names. Returns the child's name."""
+        partner = json.loads(config.read_text("utf-8"))["partner"]
         command = ("connector", "run", partner, "--config", str(config))
-        self._start(partner, command, Room.CONNECTOR, self.connector_environment(partner), restart=True)
-        return partner
+        self._start(name, command, Room.CONNECTOR, self.connector_environment(partner, name), restart=True)
+        return name
 
     @property
     def drop_folder(self) -> Path:
@@ -159,10 +162,11 @@ class DemoHub:
             }
         return environment
 
-    def connector_environment(self, partner: str) -> dict[str, str]:
+    def connector_environment(self, partner: str, name: str) -> dict[str, str]:
+        """What all processes of a partner share, and the metrics port of this one."""
         return (
             self._kafka(partner)
-            | self._metrics(partner)
+            | self._metrics(name)
             | {
                 "SAMENLOOP_HUB_PUBLIC_KEY": sealing.key_to_text(self.secrets.hub_key[1]),
                 "SAMENLOOP_EDGE_SECRET": sealing.key_to_text(self.secrets.edge_secret(partner)),

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from rich.progress import Progress as Bars
 
 from samenloop_deploy.demo import access
-from samenloop_deploy.demo.connectors import case_refs, connector_at_rest
+from samenloop_deploy.demo.connectors import case_refs, connector_at_rest, feed_of_source
 from samenloop_deploy.demo.hub import DemoHub
 from samenloop_deploy.demo.standing import knows_agreements, stages_at_rest
 from samenloop_deploy.demo.summary import Figures, Held, figures, read_hub
@@ -146,7 +146,7 @@ class _Demo:
         self._mark("settled")
         self._show(found)
         outcome = Outcome(True, "", found.as_dict() | {"seconds": self.seconds, "seed": self.options.seed})
-        missing = [partner for partner in self.hub.partners if not found.statements.get(partner)]
+        missing = [feed for feed in self.hub.feeds if not found.statements.get(feed)]
         if missing:
             outcome.complete, outcome.why = False, f"nothing arrived from {', '.join(missing)}"
         elif not found.overlaps_true or not found.notices_delivered:
@@ -156,11 +156,12 @@ class _Demo:
     def _arrival(self) -> None:
         """Every shareable case of every source is in the views."""
         truth = self._ask("GET", "/truth")
-        refs = case_refs(self.hub, truth)
+        refs = case_refs(self.hub.secrets.edge_secret, truth)
+        feeds = feed_of_source()
         shared = {
-            (case["organisation"], case["case"]): "backoffice" if case["source"] == "gws" else "smwo"
+            (case["organisation"], case["case"]): feeds[case["source"]]
             for case in truth["cases"]
-            if case["consent"] != "nee" and not case["vanished_on"] and case["state"] != "withdrawn"
+            if case["source"] in feeds and case["shared"] and not case["vanished_on"] and case["state"] != "withdrawn"
         }
         wanted = {ref: shared[case] for ref, case in refs.items() if case in shared}
         present: set[str] = set()
@@ -186,9 +187,7 @@ class _Demo:
 
             def arrived_of() -> str:
                 whole, there = Counter(wanted.values()), Counter(wanted[ref] for ref in wanted.keys() & present)
-                return ", ".join(
-                    f"{there[partner]} of {whole[partner]} from {partner}" for partner in self.hub.partners
-                )
+                return ", ".join(f"{there[feed]} of {whole[feed]} from {feed}" for feed in self.hub.feeds)
 
             self._until(arrived, "every case to arrive in the views", arrived_of)
         self._mark("arrived")
@@ -196,11 +195,10 @@ class _Demo:
     def _settle(self, since: float) -> None:
         """Every source was read after `since`, and nothing is on its way any more.
 
-        A poll that ended after `since` may have begun before it; the next one cannot have. Files are there or not.
+        A poll that ended after `since` may have begun before it; the next one cannot have.
         """
-        self._until(lambda: self._read(*self.hub.partners, since=since), "the connectors to read their sources")
-        again = time.time()
-        self._until(lambda: self._read("smwo", since=again), "the connectors to read their sources")
+        self._await_read(since)
+        self._await_read(time.time())
 
         def told() -> bool:
             held = self._held()
@@ -216,8 +214,14 @@ class _Demo:
         self._until(told, "every notice to be delivered", notices)
         self._until(at_rest, "the stages to finish", notices)
 
-    def _read(self, *partners: str, since: float) -> bool:
-        return all(connector_at_rest(self.hub, partner, since) for partner in partners)
+    def _await_read(self, since: float) -> None:
+        def not_yet() -> str:
+            return f"not yet {', '.join(self._unread(since))}"
+
+        self._until(lambda: not self._unread(since), "the connectors to read their sources", not_yet)
+
+    def _unread(self, since: float) -> list[str]:
+        return [feed for feed in self.hub.feeds if not connector_at_rest(self.hub, feed, since)]
 
     def _held(self) -> Held | None:
         """None while the views are not there yet."""
@@ -231,7 +235,7 @@ class _Demo:
         held = self._held()
         if held is None:
             raise GaveUp("the views are not there yet")
-        return figures(held, truth, case_refs(self.hub, truth))
+        return figures(held, truth, case_refs(self.hub.secrets.edge_secret, truth))
 
     def _figures_or_nothing(self) -> dict[str, Any]:
         try:
@@ -275,7 +279,7 @@ class _Demo:
         self.seconds[what] = round(time.monotonic() - self.began, 1)
 
     def _show(self, found: Figures) -> None:
-        statements = ", ".join(f"{partner} {count}" for partner, count in found.statements.items())
+        statements = ", ".join(f"{feed} {count}" for feed, count in found.statements.items())
         self.console.print(
             f"cases {sum(found.statements.values())} ({statements}) · persons at sources {found.persons} · "
             f"clients {found.clients} · overlaps {found.overlaps_found}: {found.overlaps_true} true, "

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import psycopg
 
+from samenloop_deploy.demo.feeds import FEEDS
 from samenloop_processors.engine.schema import live_schema
 from samenloop_processors.keys import DataKey, KeyKind, KeyStore
 from samenloop_schemas import codec, envelope
@@ -24,6 +25,8 @@ SourceCase = tuple[str, str]
 """(organisation, the partner's own case number)."""
 STANDING = frozenset({Status.ANNOUNCED, Status.ACTIVE, Status.PAUSED, Status.ENDED})
 CURRENT = frozenset({CaseState.DETECTED, CaseState.NOTIFIED, CaseState.ACKNOWLEDGED, CaseState.CONTACT_MADE})
+
+_FEEDS = {(feed.partner, feed.source): feed.name for feed in FEEDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ class Held:
 
 @dataclass(slots=True)
 class Figures:
-    """Counts only. `overlaps_found` are current cases; true when some two of its parties really share that person."""
+    """Counts only. `statements` by feed; `overlaps_found` are current cases; true when some two of its parties really share
+    that person."""
 
     statements: dict[str, int] = field(default_factory=dict)
     persons: int = 0
@@ -98,7 +102,8 @@ def figures(held: Held, truth: Mapping[str, Any], cases: Mapping[str, SourceCase
     statements: defaultdict[str, int] = defaultdict(int)
     for involvement, facts in held.facts.items():
         if facts.status in STANDING:
-            statements[held.partners[involvement]] += 1
+            partner = held.partners[involvement]
+            statements[_FEEDS.get((partner, facts.source_system), partner)] += 1
     found.statements = dict(sorted(statements.items()))
     found.persons = len({member for client in held.clients for member in client.members})
     found.clients = len(held.clients)

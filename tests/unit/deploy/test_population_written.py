@@ -158,8 +158,8 @@ def test_only_sources_that_can_say_so_have_cases_that_rest_or_wait(demo: World) 
 
 
 def test_whoever_comes_of_age_leaves_youth_work_on_that_birthday() -> None:
-    living = World(5, 600, START)
-    living.advance_days(300)
+    living = World(2, 600, START)
+    living.advance_days(400)
     assert living.changes["outgrown"] >= 3
     open_cases = [case for case in living.cases.values() if case.open and case.service in UNTIL_AGE]
     assert open_cases

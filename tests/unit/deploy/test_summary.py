@@ -25,7 +25,14 @@ class Told:
         self.held = Held({}, {}, (), (), 0, 0)
 
     def case(
-        self, person: str, party: str, *, status: Status = Status.ACTIVE, partner: str = "smwo", member: str = ""
+        self,
+        person: str,
+        party: str,
+        *,
+        status: Status = Status.ACTIVE,
+        partner: str = "smwo",
+        member: str = "",
+        system: str = "",
     ) -> CaseFact:
         number = str(len(self.refs) + 1)
         organisation = party.partition("/")[0]
@@ -34,6 +41,7 @@ class Told:
         facts = InvolvementFacts(
             involvement_id=f"i-{number}",
             source_person_id=member or f"{person}@{organisation}",
+            source_system=system,
             case_ref=f"ref-{number}",
             status=status,
         )
@@ -151,13 +159,14 @@ def test_two_records_of_one_person_are_no_false_link_together_or_apart(told: Tol
     assert (found.false_links, found.clients, found.persons) == (0, 3, 4)
 
 
-def test_statements_are_counted_per_partner_as_long_as_they_stand(told: Told) -> None:
-    told.case("Anna", JEUGD, partner="backoffice")
-    told.case("Anna", SOCIAL_WORK)
+def test_statements_are_counted_per_feed_as_long_as_they_stand(told: Told) -> None:
+    told.case("Anna", JEUGD, partner="backoffice", system="gws")
+    told.case("Anna", "thuiszorg/thuiszorg", partner="backoffice", system="other")
+    told.case("Anna", SOCIAL_WORK, system="regas")
     told.case("Bert", SOCIAL_WORK, status=Status.ENDED)
     told.case("Carl", SOCIAL_WORK, status=Status.RETRACTED)
     told.case("Dora", JEUGD, partner="backoffice", status=Status.WITHHELD)
-    assert told.judged().statements == {"backoffice": 1, "smwo": 2}
+    assert told.judged().statements == {"backoffice": 2, "smwo": 2}
 
 
 def test_delivered_notices_are_passed_on(told: Told) -> None:

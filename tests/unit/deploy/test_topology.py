@@ -8,9 +8,11 @@ from pydantic import ValidationError
 
 from samenloop_deploy import topology
 from samenloop_deploy.topology import Partner, Topology
+from samenloop_processors.agreement import load_agreement
 
 DAY = 24 * 60 * 60 * 1000
 SHIPPED = Path(topology.__file__).parents[1] / "topology.yaml"
+AGREEMENTS = SHIPPED.with_name("agreements")
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +25,18 @@ def changed(**changes: object) -> Topology:
 
 
 def test_partners_speak_for_organisations_in_their_areas(shipped: Topology) -> None:
-    assert set(shipped.partners) == {"smwo", "backoffice"}
-    assert shipped.partners["smwo"].areas == ("a2", "bevelanden", "zwolle")
-    assert shipped.partners["backoffice"].organisations["zwolle"] == ["gemeente-zwolle"]
+    assert set(shipped.partners) == {"smwo", "backoffice", "cjg", "mee", "ggd"}
+    assert all(partner.areas == ("a2", "bevelanden", "zwolle") for partner in shipped.partners.values())
+    assert "lumens" in shipped.partners["backoffice"].organisations["a2"], "it is a provider too"
+
+
+def test_topology_and_agreements_tell_the_same_of_who_speaks_for_whom(shipped: Topology) -> None:
+    for path in sorted(AGREEMENTS.glob("*.yaml")):
+        agreement = load_agreement(path)
+        for name, partner in shipped.partners.items():
+            spoken_for = {organisation.id for organisation in agreement.organisations_of(name)}
+            assert set(partner.organisations[agreement.area]) == spoken_for
+        assert all(o.partner in shipped.partners for o in agreement.organisations)
 
 
 def test_every_topic_of_the_catalogue_is_planned_under_the_prefix(shipped: Topology) -> None:
@@ -73,35 +84,35 @@ def test_a_partner_may_write_its_inbox_read_its_answers_and_use_its_groups(shipp
     }
 
 
+def per_partner(shipped: Topology, names: str) -> set[str]:
+    """A star stands for each partner."""
+    return {name.replace("*", partner) for name in names.split() for partner in shipped.partners}
+
+
 @pytest.mark.parametrize(
     ("principal", "reads", "writes", "group"),
     [
         (
             "hub-intake",
-            "in.smwo in.backoffice decisions",
-            "involvements receipts.smwo receipts.backoffice quarantine.smwo quarantine.backoffice quarantine.hub",
+            "in.* decisions",
+            "involvements receipts.* quarantine.* quarantine.hub",
             "stage.intake",
         ),
         ("hub-clients", "involvements decisions", "clients quarantine.hub", "stage.clients"),
         ("hub-overlaps", "involvements clients decisions clock", "overlaps quarantine.hub", "stage.overlaps"),
         ("hub-views", "involvements clients overlaps decisions clock", "quarantine.hub", "stage.views"),
-        ("hub-notifier", "", "notices.smwo notices.backoffice decisions", None),
+        ("hub-notifier", "", "notices.* decisions", None),
         ("hub-web", "", "decisions", None),
         ("hub-clock", "clock", "clock", None),
-        (
-            "hub-operator",
-            "quarantine.smwo quarantine.backoffice quarantine.hub receipts.smwo receipts.backoffice",
-            "decisions quarantine.smwo quarantine.backoffice quarantine.hub in.smwo in.backoffice",
-            None,
-        ),
+        ("hub-operator", "quarantine.* quarantine.hub receipts.*", "decisions quarantine.* quarantine.hub in.*", None),
     ],
 )
 def test_a_hub_process_may_read_its_inputs_and_write_its_outputs(
     shipped: Topology, principal: str, reads: str, writes: str, group: str | None
 ) -> None:
     own = [acl for acl in shipped.plan().acls if acl.principal == principal]
-    assert {a.name for a in own if a.resource == "topic" and a.operation == "read"} == set(reads.split())
-    assert {a.name for a in own if a.operation == "write"} == set(writes.split())
+    assert {a.name for a in own if a.resource == "topic" and a.operation == "read"} == per_partner(shipped, reads)
+    assert {a.name for a in own if a.operation == "write"} == per_partner(shipped, writes)
     assert {(a.name, a.pattern) for a in own if a.resource == "group"} == ({(group, "literal")} if group else set())
 
 
@@ -118,15 +129,15 @@ def test_one_writer_for_every_derived_topic(shipped: Topology) -> None:
 
 
 def test_more_partners_come_with_their_topics_rights_and_quota(shipped: Topology) -> None:
-    five = shipped.with_partners(
-        {p: Partner(source_system=p, organisations={"a2": [p]}) for p in ("cjg", "mee", "ggd")}
+    more = shipped.with_partners(
+        {p: Partner(source_systems=[p], organisations={"a2": [p]}) for p in ("kredietbank", "huisarts")}
     )
-    plan = five.plan()
-    assert {"cjg", "mee", "ggd"} < set(plan.users)
-    assert plan.allows("cjg", "write", "in.cjg")
-    assert plan.allows("hub-intake", "read", "in.mee")
-    assert not plan.allows("cjg", "write", "in.mee")
-    assert set(plan.quotas) == set(five.partners)
+    plan = more.plan()
+    assert {"kredietbank", "huisarts", *shipped.partners} < set(plan.users)
+    assert plan.allows("huisarts", "write", "in.huisarts")
+    assert plan.allows("hub-intake", "read", "in.kredietbank")
+    assert not plan.allows("huisarts", "write", "in.kredietbank")
+    assert set(plan.quotas) == set(more.partners)
 
 
 def test_a_group_right_ends_at_the_partners_name(shipped: Topology) -> None:
@@ -139,7 +150,7 @@ def test_a_group_right_ends_at_the_partners_name(shipped: Topology) -> None:
 @pytest.mark.parametrize("name", ["stage", "hub", "admin", "hub-web", "Smwo", "a.b", "x*"])
 def test_a_partner_cannot_take_a_name_that_would_reach_into_the_hub(shipped: Topology, name: str) -> None:
     with pytest.raises(ValidationError):
-        shipped.with_partners({name: Partner(source_system="s", organisations={"a2": ["o"]})})
+        shipped.with_partners({name: Partner(source_systems=["s"], organisations={"a2": ["o"]})})
 
 
 def test_a_right_on_a_topic_that_does_not_exist_is_an_error() -> None:

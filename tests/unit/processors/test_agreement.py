@@ -74,6 +74,33 @@ def test_all_errors_are_reported_at_once_with_place_and_line(tmp_path: Path) -> 
     assert f"{path}:{lines.index(places['version']) + 1}: version: " in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("feeds", "wrong"),
+    [
+        ("[{partner: backoffice, bsn: true}]", []),
+        ("[{partner: backoffice, bsn: true}, {partner: cjg, bsn: false}]", []),
+        ("[{partner: smwo, bsn: true}]", [0]),
+        ("[{partner: cjg, bsn: true}, {partner: backoffice, bsn: true}, {partner: cjg, bsn: false}]", [2]),
+        ("[{partner: smwo, bsn: true}, {partner: smwo, bsn: true}]", [0, 1]),
+    ],
+)
+def test_a_partner_speaks_for_an_organisation_once(feeds: str, wrong: list[int]) -> None:
+    text = (AGREEMENTS / "a2.yaml").read_text("utf-8")
+    former = "also_fed_by: [{partner: backoffice, bsn: true}]"
+    assert text.count(former) == 1
+    text = text.replace(former, f"also_fed_by: {feeds}")
+    if not wrong:
+        lumens = parse_agreement(text).organisation("lumens")
+        assert lumens is not None
+        assert lumens.may_send("backoffice")
+        return
+    with pytest.raises(AgreementInvalid) as caught:
+        parse_agreement(text)
+    assert [p.place for p in caught.value.problems] == [f"organisations[0].also_fed_by[{i}].partner" for i in wrong]
+    line = text.splitlines().index(f"    also_fed_by: {feeds}") + 1
+    assert {p.line for p in caught.value.problems} == {line}
+
+
 @pytest.mark.parametrize("text", ["- a\n- b\n", "area: [", "", "area: a2\n"])
 def test_what_is_no_agreement_is_said_so(text: str) -> None:
     with pytest.raises(AgreementInvalid):

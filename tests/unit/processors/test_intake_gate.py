@@ -36,7 +36,7 @@ def test_the_sample_passes() -> None:
         ({"area": "zwolle"}, C.NO_AGREEMENT),
         ({"stated_at": BEFORE}, C.NO_AGREEMENT),
         ({"organisation": "ggd"}, C.UNKNOWN_ORGANISATION),
-        ({"organisation": "lumens"}, C.WRONG_SENDER),
+        ({"organisation": "cjg-a2"}, C.WRONG_SENDER),
         ({"domain": Domain.WGS}, C.NO_PARTY),
         ({"domain": Domain.UNKNOWN}, C.INVALID_CODE),
         ({"service_group": "Jeugdhulp na scheiding"}, C.INVALID_CODE),
@@ -139,6 +139,32 @@ def test_a_retraction_is_judged_by_its_sender_alone() -> None:
     }
     assert not failed(**bare)
     assert failed(partner="smwo", **bare) == {C.WRONG_SENDER}
+
+
+PROVIDED = {"organisation": "lumens", "domain": Domain.WMO, "service_group": "social_work", "legal_basis": "wmo_5_2"}
+"""What a municipality tells of a provider, from the messages it exchanges with it."""
+
+
+def test_a_partner_may_also_speak_for_an_organisation_of_anothers() -> None:
+    assert not failed("backoffice", **PROVIDED)
+    assert not failed("smwo", **PROVIDED)
+    assert failed("cjg", **PROVIDED) == failed("mee", **PROVIDED) == {C.WRONG_SENDER}
+    alone = changed(organisation={"also_fed_by": ()})
+    assert judge(opened(**PROVIDED), "backoffice", AgreementBook([Published(alone, PUBLISHED_ON)])).failed == (
+        C.WRONG_SENDER,
+    )
+
+
+def test_the_bsn_is_used_from_the_feed_that_may_send_it_and_from_no_other() -> None:
+    lumens = changed().organisation("lumens")
+    assert lumens is not None
+    assert lumens.may_send_bsn("backoffice")
+    assert not lumens.may_send_bsn("smwo"), "in its own feed it has none"
+    assert not lumens.may_send_bsn("cjg")
+    mee = changed().organisation("mee-a2")
+    assert mee is not None
+    assert not mee.may_send_bsn("mee")
+    assert mee.consent == "required"
 
 
 @pytest.mark.parametrize("field", ["case_ref", "person_ref", "source_system", "organisation"])

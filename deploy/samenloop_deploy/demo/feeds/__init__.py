@@ -1,0 +1,11 @@
+"""The connector processes of the demo, one module and one line each."""
+
+from typing import Final
+
+from . import backoffice, smwo
+from .feed import Feed
+
+FEEDS: Final[tuple[Feed, ...]] = (
+    smwo.FEED,
+    backoffice.FEED,
+)

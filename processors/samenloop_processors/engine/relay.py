@@ -85,7 +85,7 @@ class Relay:
         self._poke.set()
 
     def confirmed(self) -> dict[int, int]:
-        """What the next transaction may remove. Removing is repeatable, so a failed transaction loses only tidiness."""
+        """What the next transaction may remove. When it fails, `doubt` has the table read again, and that finds them."""
         taken, self._confirmed = self._confirmed, {}
         return taken
 
@@ -144,7 +144,11 @@ class Relay:
             return []
         if len(rows) < CHUNK:
             self._reread = False
-        return [r for r in rows if r.seq > self._sent_up_to.get(r.partition, -1)]
+        new = [r for r in rows if r.seq > self._sent_up_to.get(r.partition, -1)]
+        if len(new) < len(rows):  # sent and confirmed, and what would have removed them failed: it is to be done again
+            found = {r.partition for r in rows} & self._sent_up_to.keys()
+            self._confirmed |= {partition: self._sent_up_to[partition] for partition in found}
+        return new
 
     def _from_memory(self) -> list[Outgoing]:
         """The next rows; a hole in their numbers means that the table knows more than we do."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+import psycopg
 import pytest
 from aiokafka.errors import KafkaTimeoutError, TopicAuthorizationFailedError
 
@@ -144,6 +145,38 @@ def test_a_hole_in_the_numbers_sends_it_to_the_table(table: Table) -> None:
 
     asyncio.run(story())
     assert Producer.sent == [(0, 1), (0, 2), (0, 3), (0, 4)]
+
+
+@pytest.mark.parametrize("count", [2, 12])
+def test_confirmed_rows_leave_although_their_removal_failed_once(
+    count: int, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when they fill more than one chunk, with new rows behind them."""
+    monkeypatch.setattr(relay, "CHUNK", 5)
+    monkeypatch.setattr(relay, "LONGEST_WAIT_S", 0.01)
+    broken = [psycopg.OperationalError()]
+    query = table.run
+
+    def run(what: Callable[[Any], Any]) -> Any:
+        if broken and len(Producer.sent) == count:
+            raise broken.pop()
+        return query(what)
+
+    async def story() -> None:
+        made = make()
+        monkeypatch.setattr(table, "run", run)
+        table.rows = [row(0, n) for n in range(count)]
+        made.add(list(table.rows))
+        made._reread = False  # straight from memory, so that nothing is removed on the way
+        task = asyncio.ensure_future(serve(made, table, lambda: not broken and not table.rows))
+        while broken:
+            await asyncio.sleep(0.001)
+        table.rows.append(row(0, count))
+        made.add([row(0, count)])
+        await task
+
+    asyncio.run(story())
+    assert Producer.sent == [(0, n) for n in range(count + 1)]
 
 
 def test_rows_of_lost_partitions_stay_for_their_next_owner(table: Table) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -20,6 +21,8 @@ from samenloop_schemas.kafka_access import KafkaAccess
 log = logging.getLogger(__name__)
 _BATCH = 500
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
+_LOOK_S = 2.0
+"""How long it may take to see what another process put into the outbox; our own says so at once."""
 
 
 class Sender:
@@ -137,7 +140,8 @@ class Sender:
         self._metrics.watch(self._store.outbox_state())
 
     def _wait_for_work(self, stop: threading.Event) -> None:
-        while not stop.is_set() and not self._store.changed.wait(0.25):
+        until = time.monotonic() + _LOOK_S
+        while not stop.is_set() and not self._store.changed.wait(0.25) and time.monotonic() < until:
             pass
 
 

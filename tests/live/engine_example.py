@@ -12,7 +12,16 @@ from typing import Any
 
 import psycopg
 
-from samenloop_processors.engine.api import BadRecord, Body, Incoming, PauseNotice, QuarantineReason, Stage, Tx
+from samenloop_processors.engine.api import (
+    BadRecord,
+    Body,
+    Incoming,
+    PauseNotice,
+    QuarantineReason,
+    ResumeNotice,
+    Stage,
+    Tx,
+)
 from samenloop_schemas.topics import Topics
 
 
@@ -74,10 +83,14 @@ class Counting(Stage):
             while self.barrier.exists():
                 time.sleep(0.01)
 
-    def paused(self, tx: Tx, notice: PauseNotice) -> None:
+    def paused(self, tx: Tx, notice: PauseNotice) -> str:
         assert notice.record.key is not None
         text = json.dumps({"paused": notice.topic, "bad": notice.bad, "seen": notice.seen}).encode()
         tx.send(self.topics.receipts(notice.partner), notice.record.key.decode(), text)
+        return notice.record.key.decode()
+
+    def resumed(self, tx: Tx, notice: ResumeNotice) -> None:
+        tx.send(self.topics.receipts(notice.partner), notice.area, json.dumps({"resumed": notice.topic}).encode())
 
     def export(self, connection: psycopg.Connection[Any], area: str | None) -> Iterator[dict[str, Any]]:
         query = "SELECT area, subject, n FROM counted WHERE area = %(area)s OR %(area)s IS NULL ORDER BY area, subject"

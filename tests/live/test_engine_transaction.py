@@ -127,6 +127,7 @@ def test_bad_records_go_to_their_partners_quarantine_with_reason_and_bytes(harne
         "__streams.errors.offset": b"0",
         "samenloop-reason": QuarantineReason.UNDECODABLE.encode(),
         "samenloop-attempts": b"1",
+        "samenloop-stage": b"intake",
     }
     again = harness.record(TOPICS.inbox("smwo"), "a2", b"nonsense", headers=rows[0].headers)
     assert dict(harness.apply([again])[0].headers)["samenloop-attempts"] == b"2"
@@ -144,6 +145,21 @@ def test_a_partner_is_paused_and_told_when_too_much_is_bad(harness: Harness, dat
     told = [row for row in then.outgoing if row.topic == TOPICS.receipts("smwo")]
     assert [json.loads(row.value or b"")["bad"] for row in told] == [10]
     assert database.run(database.paused_topics) == {TOPICS.inbox("smwo")}
+    assert database.run(database.pauses_to_end) == []
+    assert database.resume(TOPICS.inbox("smwo"), "a2").outgoing == [], "it lasts"
+    database.run(lambda connection: connection.execute("UPDATE paused_input SET until = now()"))
+    assert database.run(database.pauses_to_end) == [(TOPICS.inbox("smwo"), "a2")]
+    (resumed,) = database.resume(TOPICS.inbox("smwo"), "a2").outgoing
+    assert (resumed.topic, json.loads(resumed.value or b"")) == (
+        TOPICS.receipts("smwo"),
+        {"resumed": TOPICS.inbox("smwo")},
+    )
+    assert resumed.seq == then.outgoing[-1].seq + 1
+    assert database.resume(TOPICS.inbox("smwo"), "a2").outgoing == [], "it is told once"
+    (after,) = database.apply(
+        database.decode([harness.record(TOPICS.inbox("backoffice"), "a2", b"nonsense")]), {}
+    ).outgoing
+    assert after.seq == resumed.seq + 1
     database.close()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
@@ -86,6 +87,16 @@ class PauseNotice:
     bad: int
     seen: int
     record: Incoming
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeNotice:
+    """The pause of an input topic is over since `at`. `area` is the one that `Stage.paused` named."""
+
+    topic: str
+    partner: str
+    area: str
+    at: datetime
 
 
 class Tx(Protocol):
@@ -167,8 +178,13 @@ class Stage(Protocol):
         """Canonical rows of state F for `samenloop stage export`: no offsets, versions, or personal values in clear."""
         raise NotImplementedError
 
-    def paused(self, tx: Tx, notice: PauseNotice) -> None:
-        """Hook, in the transaction that pauses a partner's topic: tell the partner on its receipts."""
+    def paused(self, tx: Tx, notice: PauseNotice) -> str:
+        """Hook, in the transaction that pauses a partner's topic: tell the partner on its receipts. Returns the area in which
+        it was told, for `resumed` to follow; "" when it could not be told."""
+        return ""
+
+    def resumed(self, tx: Tx, notice: ResumeNotice) -> None:
+        """Hook, in a transaction that holds the partition of `notice.area`: the pause is over, tell the partner. Once."""
         return
 
     def restate(self, topic: str, value: bytes, version: int) -> bytes:

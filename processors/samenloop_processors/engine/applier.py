@@ -17,6 +17,7 @@ from typing import TypeVar
 from samenloop_processors.engine.api import Incoming
 from samenloop_processors.engine.errors import WrongLog, is_transient, too_long
 from samenloop_processors.engine.transaction import Applied, Place, StageDatabase, Work
+from samenloop_processors.engine.tx import partition_of
 from samenloop_processors.metrics import HubMetrics
 
 T = TypeVar("T")
@@ -171,6 +172,21 @@ class Applier:
                 self.retrying = False
                 self._account(applied, work, time.perf_counter() - begin)
                 return
+
+    async def tell_resumed(self, topic: str, area: str) -> None:
+        """Between two batches, by the worker that owns the area's partition. Tried again by the caller's next look."""
+        async with self._running:
+            if partition_of(area, self.database.partitions) not in self.owned:
+                return
+            try:
+                told = await self.in_thread(self.database.resume, topic, area)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                self._on_doubt()
+                log.warning("%s: %s; trying again", self.database.stage.name, _brief(error))
+            else:
+                self._on_applied(told)
 
     async def _dropped_within(self, seconds: float) -> bool:
         try:

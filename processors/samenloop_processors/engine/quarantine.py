@@ -10,13 +10,16 @@ from samenloop_processors.engine.api import Headers, Incoming, QuarantineReason
 PREFIX = "__streams.errors."
 REASON = "samenloop-reason"
 ATTEMPTS = "samenloop-attempts"
+STAGE = "samenloop-stage"
+RETRY_OF = "samenloop-retry-of"
+"""On a record that was put back: where it came from the first time, as ``topic/partition/offset``."""
 NO_PARTNER = "hub"
 """Partner label of what no partner's topic brought: topic `quarantine.hub`."""
 
 
-def headers_of(record: Incoming, code: QuarantineReason, attempts: int = 1) -> Headers:
-    """The record's own headers without those of an earlier quarantine, then the six of KIP-1034 and two of ours."""
-    kept = tuple(h for h in record.headers if not h[0].startswith(PREFIX) and h[0] not in (REASON, ATTEMPTS))
+def headers_of(record: Incoming, code: QuarantineReason, attempts: int = 1, stage: str = "") -> Headers:
+    """The record's own headers without those of an earlier quarantine, then the six of KIP-1034 and three of ours."""
+    kept = tuple(h for h in record.headers if not h[0].startswith(PREFIX) and h[0] not in (REASON, ATTEMPTS, STAGE))
     own = {
         PREFIX + "exception": "BadRecord",
         PREFIX + "stacktrace": "",
@@ -26,6 +29,7 @@ def headers_of(record: Incoming, code: QuarantineReason, attempts: int = 1) -> H
         PREFIX + "offset": str(record.offset),
         REASON: code.value,
         ATTEMPTS: str(attempts),
+        STAGE: stage,
     }
     return kept + tuple((name, value.encode()) for name, value in own.items())
 

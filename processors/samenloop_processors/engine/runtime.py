@@ -200,6 +200,8 @@ class StageRuntime:
                 self._pause(topic)
             for topic in self.paused - now:
                 await self._unpause(topic)
+            for topic, area in await self._ask(self._database.pauses_to_end) or ():
+                await self.applier.tell_resumed(topic, area)
 
     async def _watch(self) -> None:
         name = self.stage.name

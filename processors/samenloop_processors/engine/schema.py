@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS quarantined(
 CREATE TABLE IF NOT EXISTS paused_input(
     topic text PRIMARY KEY, partner text NOT NULL, bad int NOT NULL, seen int NOT NULL,
     since timestamptz NOT NULL, until timestamptz NOT NULL);
+ALTER TABLE paused_input ADD COLUMN IF NOT EXISTS area text NOT NULL DEFAULT '';
 """
 
 REPLAY_DDL = """

@@ -124,7 +124,8 @@ def rebase(stage: Stage, settings: HubSettings, access: KafkaAccess, to: RebaseT
 def resume(stage: Stage, settings: HubSettings, topic: str) -> bool:
     """Ends the pause of a partner's topic now. False if it was not paused."""
     with _session(stage, settings) as connection:
-        return bool(connection.execute("DELETE FROM paused_input WHERE topic = %s", (topic,)).rowcount)
+        ended = "UPDATE paused_input SET until = now() WHERE topic = %s AND until > now()"
+        return bool(connection.execute(ended, (topic,)).rowcount)
 
 
 def _session(stage: Stage, settings: HubSettings) -> Connection:

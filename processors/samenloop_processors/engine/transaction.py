@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from samenloop_processors.engine import outbox
-from samenloop_processors.engine.api import BadRecord, Incoming, Outgoing, PauseNotice, Stage
+from samenloop_processors.engine.api import BadRecord, Incoming, Outgoing, PauseNotice, ResumeNotice, Stage
 from samenloop_processors.engine.cache import AreaCaches, CacheMiss
 from samenloop_processors.engine.errors import Fenced, Gap, Retired
 from samenloop_processors.engine.pause import BadShare
@@ -53,10 +53,12 @@ WHERE p.topic = new.topic AND p.partition = new.partition AND p.next = new.old R
 _MOVE_HEADS = """UPDATE partition_head h SET batch_no = new.batch_no, outbox_seq = new.seq
 FROM unnest(%b::int[], %b::bigint[], %b::bigint[]) AS new(partition, batch_no, seq)
 WHERE h.partition = new.partition AND h.batch_no = new.batch_no - 1 RETURNING h.partition"""
-_PAUSE = """INSERT INTO paused_input(topic, partner, bad, seen, since, until)
-VALUES (%s, %s, %s, %s, now(), now() + make_interval(secs => %s)) ON CONFLICT (topic) DO UPDATE SET
-bad = excluded.bad, seen = excluded.seen, since = excluded.since, until = excluded.until"""
+_PAUSE = """INSERT INTO paused_input(topic, partner, bad, seen, since, until, area)
+VALUES (%s, %s, %s, %s, now(), now() + make_interval(secs => %s), %s) ON CONFLICT (topic) DO UPDATE SET
+bad = excluded.bad, seen = excluded.seen, since = excluded.since, until = excluded.until, area = excluded.area"""
 _PAUSED = "SELECT topic FROM paused_input WHERE until > now()"
+_TO_TELL = "SELECT topic, area FROM paused_input WHERE until <= now() AND area <> ''"
+_RESUME = "DELETE FROM paused_input WHERE topic = %s AND until <= now() RETURNING partner, area, until"
 _SNAPSHOT = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _PATIENT = "SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL transaction_timeout = 0"
 
@@ -149,6 +151,39 @@ class StageDatabase:
     def paused_topics(connection: Connection) -> frozenset[str]:
         """Topics that are paused now, by the database's clock. For `run`."""
         return frozenset(row[0] for row in connection.execute(_PAUSED).fetchall())
+
+    @staticmethod
+    def pauses_to_end(connection: Connection) -> list[tuple[str, str]]:
+        """(topic, area) of each pause that is over and of which the partner was not yet told so. For `run`."""
+        return [(topic, area) for topic, area in connection.execute(_TO_TELL).fetchall()]
+
+    def resume(self, topic: str, area: str) -> Applied:
+        """Tells the end of a pause: steps 2, 8, 10 and 11, without a record. Does nothing if it was told meanwhile."""
+        partition, result = partition_of(area, self.partitions), Applied()
+        try:
+            connection = self.connection()
+            with connection.pipeline() as pipeline, connection.transaction():
+                heads, _ = self._lock(SyncedCursor(connection, pipeline), [partition], [])
+                tx = StageTx(
+                    connection, pipeline, self.stage, self._topics, self.partitions, heads, self.caches, self._replaying
+                )
+                ended = tx.execute(_RESUME, (topic,)).fetchone()
+                if ended is None or ended[1] != area:
+                    raise psycopg.Rollback
+                self.stage.resumed(tx, ResumeNotice(topic, *ended))
+                result.outgoing = tx.finish()
+                head = heads[partition]
+                moved = tx.execute(_MOVE_HEADS, ([partition], [head.batch_no + 1], [head.last_seq])).fetchall()
+                if len(moved) != 1:
+                    raise Fenced(f"partition {partition} moved under the lock")
+                result.applied = 1
+        except BaseException as error:
+            self.caches.drop(partition)
+            self._recover(error)
+            raise
+        if result.applied:
+            self.caches.advance(partition, head.batch_no + 1)
+        return result
 
     def forget_verdicts(self, topic: str) -> None:
         """After a pause the topic gets a fresh start."""
@@ -247,8 +282,8 @@ class StageDatabase:
             if tipped := self._share(topic).judge(flags[topic]):
                 partner = self._topics.partner_of(topic) or ""
                 notice = PauseNotice(topic, partner, tipped.bad, tipped.seen, records[tipped.index])
-                tx.execute(_PAUSE, (topic, partner, tipped.bad, tipped.seen, self._pause.seconds))
-                self.stage.paused(tx, notice)
+                area = self.stage.paused(tx, notice)
+                tx.execute(_PAUSE, (topic, partner, tipped.bad, tipped.seen, self._pause.seconds, area))
                 result.paused.append(notice)
         return flags
 

@@ -196,7 +196,11 @@ class StageTx:
         codes = [b.code.value for b in bad]
         self.execute(_WRITE_QUARANTINED, (*places, codes, [b.partner for b in bad]))
         outs = [
-            (b.record, self._quarantine_topic(b.record), headers_of(b.record, b.code, attempts_of(b.record)))
+            (
+                b.record,
+                self._quarantine_topic(b.record),
+                headers_of(b.record, b.code, attempts_of(b.record), self._stage.name),
+            )
             for b in bad
         ]
         if self._replaying:

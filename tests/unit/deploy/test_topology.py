@@ -104,7 +104,12 @@ def per_partner(shipped: Topology, names: str) -> set[str]:
         ("hub-notifier", "", "notices.* decisions", None),
         ("hub-web", "", "decisions", None),
         ("hub-clock", "clock", "clock", None),
-        ("hub-operator", "quarantine.* quarantine.hub receipts.*", "decisions quarantine.* quarantine.hub in.*", None),
+        (
+            "hub-operator",
+            "quarantine.* quarantine.hub receipts.* decisions",
+            "decisions quarantine.* quarantine.hub in.*",
+            None,
+        ),
     ],
 )
 def test_a_hub_process_may_read_its_inputs_and_write_its_outputs(

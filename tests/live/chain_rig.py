@@ -87,7 +87,7 @@ class Chain:
         self._admin = admin
         self.hub = DemoHub(
             stack,
-            1,
+            0,
             self.plan.prefix,
             databases=databases,
             secrets=hub_secrets,
@@ -177,7 +177,11 @@ class Chain:
 
     def rest(self, timeout: float = PATIENCE_S) -> None:
         """Until nothing is on its way any more: looked at twice, in the order of the flow."""
-        self.wait(lambda: self.at_rest() and self.at_rest(), "rest", timeout)
+        try:
+            self.wait(lambda: self.at_rest() and self.at_rest(), "rest", timeout)
+        except AssertionError as error:
+            left = {name: self.waiting(name) for name in STAGES}
+            raise AssertionError(f"still to be done: {left}, and {self._due()} notices\n{error}") from None
 
     def at_rest(self) -> bool:
         return all(self.waiting(name) == 0 for name in STAGES) and self._due() == 0
@@ -192,9 +196,14 @@ class Chain:
 
     def query(self, stage: str, query: str) -> list[Any]:
         """In the live tables of a stage, as the administrator. LookupError when it never ran."""
-        if self._connection is None:
+        if self._connection is None or self._connection.closed:  # a test may have taken the server away
             self._connection = psycopg.connect(self.databases.admin_url(), autocommit=True)
-        schema = live_schema(self._connection, stage)
+        try:
+            schema = live_schema(self._connection, stage)
+        except psycopg.OperationalError:
+            if not self._connection.closed:
+                raise
+            return self.query(stage, query)
         self._connection.execute("SELECT set_config('search_path', %s, false)", (f'"{schema}"',))
         return self._connection.execute(query.encode()).fetchall()
 

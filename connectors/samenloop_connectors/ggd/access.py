@@ -83,7 +83,10 @@ class Addresses:
 
     def checked(self, address: Any) -> str:
         """The address, made absolute. Raises ConfigurationError for one that leads elsewhere."""
-        absolute = urljoin(self.base + "/", address) if isinstance(address, str) and address else ""
+        try:
+            absolute = urljoin(self.base + "/", address) if isinstance(address, str) and address else ""
+        except ValueError:
+            absolute = ""
         if not absolute.isascii() or not absolute.isprintable() or any(sign in absolute for sign in "\\#@ "):
             absolute = ""
         if not any(_is_under(absolute, root) for root in self._roots):

@@ -147,12 +147,9 @@ def _fetch_missing(client: BulkClient, export: Export, known: Known) -> None:
     without: set[str] = set()
     for episode in export.episodes:
         name = episode.person
-        if (
-            name == resources.CONTAINED
-            or name in export.persons
-            or known.person(episode.number) == name
-            or name in without
-        ):
+        if name == resources.CONTAINED or name in export.persons or name in without:
+            continue
+        if known.told(episode.number, episode.organisation, name):
             continue
         found = client.resource("Patient", name.partition("/")[2])
         if found is None or f"Patient/{found.get('id')}" != name:

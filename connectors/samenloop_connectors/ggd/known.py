@@ -56,8 +56,10 @@ class Known:
     def persons(self) -> set[str]:
         return {spoken.person for spoken in self.episodes.values()}
 
-    def person(self, number: str) -> str:
-        return self.episodes[number].person if number in self.episodes else ""
+    def told(self, number: str, organisation: str, person: str) -> bool:
+        """Whether this organisation's case of the episode was told whom it is about."""
+        spoken = self.episodes.get(number)
+        return spoken is not None and organisation in spoken.ranks and spoken.person == person
 
     def holder(self, number: str) -> str:
         return self.episodes[number].holder if number in self.episodes else ELSEWHERE

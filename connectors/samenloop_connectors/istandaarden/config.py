@@ -67,7 +67,8 @@ class Municipality(Model):
 
 class IstandaardenConfig(ConnectorConfig):
     """`handled` is where files go after they were taken; without it they stay, and are read again after a restart, which
-    changes nothing. `other_providers`: what to do with messages of providers that are not listed.
+    changes nothing. `other_providers`: what to do with messages of providers that are not listed. `days_ahead`: how far the
+    sender's calendar may be ahead of ours; what is dated later waits (TR135).
     """
 
     connector: Literal["istandaarden"]
@@ -78,6 +79,7 @@ class IstandaardenConfig(ConnectorConfig):
     products: Products = Field(default_factory=dict)
     legal_bases: dict[Law, Code] = Field(default_factory=dict)
     other_providers: Literal["set_aside", "skip"] = "set_aside"
+    days_ahead: int = Field(default=0, ge=0)
 
     @field_validator("folder", "handled", mode="before")
     @classmethod

@@ -13,12 +13,12 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 from samenloop_connectors.istandaarden import envelope, mapping, messages
-from samenloop_connectors.istandaarden.config import IstandaardenConfig, Provider
+from samenloop_connectors.istandaarden.config import IstandaardenConfig, Law, Provider
 from samenloop_connectors.istandaarden.hardened import MOST_BYTES
 from samenloop_connectors.istandaarden.messages import Header, Message, Spoiled
 from samenloop_connectors.sdk.connector import Failed, Item, Known, Payload, Reading, Unreadable
@@ -143,7 +143,8 @@ class IstandaardenConnector:
         if mark[1] > MOST_BYTES:
             raise DataError("too_large", "OP179")
         message = messages.read(*envelope.message(path.read_bytes()))
-        if message is not None and message.header.day > dutch_day(self._now()):
+        latest = dutch_day(self._now()) + timedelta(days=self._config.days_ahead)
+        if message is not None and message.header.day > latest:
             raise DataError("in_the_future", "Dagtekening")
         return message
 
@@ -161,14 +162,18 @@ class IstandaardenConnector:
         by_case: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for each in message.classes:
             if isinstance(each, Spoiled):
-                number = case_number(header, message.bsn, each.allocation, {}) if each.allocation else ""
+                number = self._case(message, each.allocation, {}) if each.allocation else ""
                 yield Unreadable(place, each.code, each.field, provider.id if number else "", number)
             elif self._config.product(provider, header.law, each.content["category"]).service_group is not None:
-                by_case[case_number(header, message.bsn, each.allocation, each.content)].append(each.content)
+                by_case[self._case(message, each.allocation, each.content)].append(each.content)
         for number, classes in sorted(by_case.items()):
             yield _item(header, provider.id, number, header.returned, False, message.client, classes)
             if rejected and not header.returned:
                 yield _item(header, provider.id, number, True, True, {}, [])
+
+    def _case(self, message: Message, allocation: str, content: Mapping[str, Any]) -> str:
+        product = "" if allocation else f"{content['category'] or 'any'}-{content['product'] or 'any'}"
+        return case_number(message.header.municipality, message.header.law, message.bsn, allocation, product)
 
     def _rejections_of(self, known: Known, header: Header) -> Iterator[Item]:
         """A return that rejects a whole message without naming a case: told to each case that the message told of."""
@@ -190,7 +195,7 @@ class IstandaardenConnector:
                 path.replace(self._config.handled / path.name)
 
 
-def case_number(header: Header, bsn: str, allocation: str, content: Mapping[str, Any]) -> str:
+def case_number(municipality: str, law: Law, bsn: str, allocation: str, product: str = "") -> str:
     """The case as the municipality can find it: by allocation number, else by product.
 
     The client belongs to the key, so a few digits of a digest keep apart what should never be one: with an allocation number too
@@ -198,9 +203,8 @@ def case_number(header: Header, bsn: str, allocation: str, content: Mapping[str,
     """
     digest = hashlib.sha256(f"client {bsn}".encode()).hexdigest()
     if allocation:
-        return f"{header.municipality}/{header.law}/{allocation}/{digest[:4]}"
-    product = f"{content['category'] or 'any'}-{content['product'] or 'any'}"
-    return f"{header.municipality}/{header.law}/{product}/{digest[:12]}"
+        return f"{municipality}/{law}/{allocation}/{digest[:4]}"
+    return f"{municipality}/{law}/{product}/{digest[:12]}"
 
 
 def place_of(name: str) -> str:

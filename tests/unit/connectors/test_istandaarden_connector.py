@@ -36,7 +36,7 @@ class Tap:
         self.today = NOON
         self.config = IstandaardenConfig.model_validate({
             "connector": "istandaarden", "partner": "backoffice", "state_dir": self.state, "folder": self.folder,
-            "municipalities": [{"code": "0858", "area": "a2"}, {"code": "0664", "area": "bevelanden"}],
+            "days_ahead": 0, "municipalities": [{"code": "0858", "area": "a2"}, {"code": "0664", "area": "bevelanden"}],
             "organisations": [
                 {"id": "jeugdhulp-kempen", "area": "a2", "agb": "42420001", "contact": {"team": "Jeugdhulp Kempen"}},
                 {"id": "jeugdhulp-zeeland", "area": "bevelanden", "agb": "42420001"},
@@ -174,6 +174,47 @@ def test_the_client_in_the_hubs_words(tap: Tap) -> None:
     assert [r.person_ref for r in other.relations] == [r.person_ref for r in said.relations]
 
 
+def test_without_a_301_the_newest_message_names_the_client_and_a_301_outranks_it(tap: Tap) -> None:
+    tap.take(message("305", start(), client={"surname": "Oudenaam"}))
+    ended = message("307", stop("2026-03-31"), day="2026-04-01", client={"surname": "Nieuwenaam"})
+    assert person(tap.take(ended)).surname == "Nieuwenaam"
+    named = tap.take(message("301", allocation(), day="2026-01-02", client={"surname": "Gemeentenaam"}))
+    assert (person(named).surname, person(named).municipality) == ("Gemeentenaam", "0858")
+
+
+def test_the_address_is_one_that_holds_on_the_day_of_the_message(tap: Tap) -> None:
+    contacts = [
+        {"kind": "01", "number": "1", "postcode": "1000AA", "until": "2025-12-31"},
+        {"kind": "01", "number": "2", "postcode": "2000AA", "from": "2026-03-01"},
+        {"kind": "03", "number": "3", "postcode": "3000AA", "country": "NL"},
+        {"kind": "04", "number": "4", "postcode": "4000AA"},
+    ]  # fmt: skip
+    said = tap.take(message("301", allocation(), day="2026-01-02", client={"contacts": contacts}))
+    assert (person(said).address.postcode, person(said).address.kind) == ("3000AA", AddressKind.STAY)
+    abroad = [{"kind": "01", "number": "9", "postcode": "B-2300", "country": "BE"}]
+    said = tap.take(message("301", allocation(given="2026-02-01"), day="2026-02-01", client={"contacts": abroad}))
+    assert (person(said).address.postcode, person(said).address.abroad) == ("B-2300", True)
+
+
+def test_the_order_of_relations_does_not_matter(tmp_path: Path) -> None:
+    relations = [{"number": str(n), "kind": "10", "surname": f"Ouder{'ab'[n]}", "usage": "1"} for n in range(2)]
+    finals = []
+    for name, order in (("a", relations), ("b", relations[::-1])):
+        tap = Tap(tmp_path / name)
+        tap.take(message("301", allocation(), client={"relations": order}))
+        finals.append([relation.person_ref for relation in tap.edge.only().relations])
+        tap.edge.close()
+    assert finals[0] == finals[1]
+
+
+def test_a_bulk_is_read_in_batches(tap: Tap) -> None:
+    tap.drop(*(message("305", start(allocation=str(500 + n)), number=str(n)) for n in range(450)))
+    sizes = [len(list(reading.items)) for reading in tap.edge.connector.read(tap.edge.state)]  # type: ignore[union-attr]
+    assert sizes == [200, 200, 50]
+    tap.edge.runner.round()
+    assert len(tap.edge.statements()) == 450
+
+
 @pytest.mark.parametrize(
     ("born", "known", "expected"),
     [
@@ -285,6 +326,16 @@ def test_a_temporary_stop_is_followed_by_a_final_one_of_the_same_day(tap: Tap) -
     assert says(said) == (Status.ENDED, BEGIN, date(2026, 6, 21), EndReason.AGREED)
 
 
+def test_a_final_stop_outranks_a_temporary_one_of_a_later_day(tap: Tap) -> None:
+    tap.take(message("305", start()), message("307", stop("2026-06-20", "20"), day="2026-06-22", number="2"))
+    said = tap.take(message("307", stop("2026-06-10", "34"), day="2026-07-03", number="3"))
+    assert says(said) == (Status.ENDED, BEGIN, date(2026, 6, 11), EndReason.AGREED)
+
+
+def test_delete_and_new_of_one_key_in_one_message_is_a_new(tap: Tap) -> None:
+    assert says(tap.take(message("305", start(status="3"), start(), number="2"))) == ACTIVE
+
+
 def test_a_start_after_a_final_stop_is_another_involvement(tap: Tap) -> None:
     first = tap.take(message("305", start()), message("307", stop("2026-03-31"), day="2026-04-01"))
     again = message("305", start("2026-09-01"), day="2026-09-02", number="8")
@@ -367,7 +418,8 @@ def test_a_rejected_deletion_leaves_the_start(tap: Tap) -> None:
 
 
 @pytest.mark.parametrize("first", ["message", "return", "together"])
-def test_a_message_that_was_rejected_as_a_whole_names_no_case_and_is_taken_back(tap: Tap, first: str) -> None:
+def test_a_message_that_was_rejected_as_a_whole_names_no_case_and_is_taken_back(tmp_path: Path, first: str) -> None:
+    tap = Tap(tmp_path, handled=tmp_path / "done")
     told, back = message("305", start()), message("306", header_only=True, header_codes=("0001",))
     for batch in {"message": [[told], [back]], "return": [[back], [told]], "together": [[back, told]]}[first]:
         tap.drop(*batch)
@@ -465,6 +517,11 @@ def test_a_message_of_tomorrow_is_read_tomorrow(tap: Tap) -> None:
     tap.edge.runner.round()
     assert says(tap.edge.only()) == ACTIVE
     assert tap.set_aside() == []
+
+
+def test_days_that_a_source_may_be_ahead(tmp_path: Path) -> None:
+    tap = Tap(tmp_path, days_ahead=30)
+    assert says(tap.take(message("305", start(), day="2026-12-20"))) == ACTIVE
 
 
 def test_one_class_that_cannot_be_read_leaves_the_others(tap: Tap) -> None:

@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from . import backoffice, smwo
+from . import backoffice, mee, smwo
 from .feed import Feed
 
 FEEDS: Final[tuple[Feed, ...]] = (
     smwo.FEED,
     backoffice.FEED,
+    mee.FEED,
 )

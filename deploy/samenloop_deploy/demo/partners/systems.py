@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .gws import Gws
+from .mee import Mee
 from .regas import Regas
 from .seam import PartnerSystem, Surroundings
 
@@ -12,4 +13,5 @@ def open_systems(surroundings: Surroundings) -> tuple[PartnerSystem, ...]:
     return (
         Regas.of(surroundings),
         Gws(surroundings),
+        Mee(surroundings),
     )

@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from rich.progress import Progress as Bars
 
 from samenloop_deploy.demo import access
 from samenloop_deploy.demo.connectors import case_refs, connector_at_rest, feed_of_source
+from samenloop_deploy.demo.feeds import FEEDS
 from samenloop_deploy.demo.hub import DemoHub
 from samenloop_deploy.demo.standing import knows_agreements, stages_at_rest
 from samenloop_deploy.demo.summary import Figures, Held, figures, read_hub
@@ -195,10 +196,10 @@ class _Demo:
     def _settle(self, since: float) -> None:
         """Every source was read after `since`, and nothing is on its way any more.
 
-        A poll that ended after `since` may have begun before it; the next one cannot have.
+        A poll that ended after `since` may have begun before it; the next one cannot have. Files are there or not.
         """
-        self._await_read(since)
-        self._await_read(time.time())
+        self._await_read(since, self.hub.feeds)
+        self._await_read(time.time(), [feed.name for feed in FEEDS if not feed.by_file])
 
         def told() -> bool:
             held = self._held()
@@ -214,14 +215,12 @@ class _Demo:
         self._until(told, "every notice to be delivered", notices)
         self._until(at_rest, "the stages to finish", notices)
 
-    def _await_read(self, since: float) -> None:
-        def not_yet() -> str:
-            return f"not yet {', '.join(self._unread(since))}"
+    def _await_read(self, since: float, feeds: Sequence[str]) -> None:
+        def unread() -> list[str]:
+            return [feed for feed in feeds if not connector_at_rest(self.hub, feed, since)]
 
-        self._until(lambda: not self._unread(since), "the connectors to read their sources", not_yet)
-
-    def _unread(self, since: float) -> list[str]:
-        return [feed for feed in self.hub.feeds if not connector_at_rest(self.hub, feed, since)]
+        what = "the connectors to read their sources"
+        self._until(lambda: not unread(), what, lambda: f"not yet {', '.join(unread())}")
 
     def _held(self) -> Held | None:
         """None while the views are not there yet."""

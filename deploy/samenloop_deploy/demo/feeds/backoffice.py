@@ -29,4 +29,4 @@ def _case_number(case: Mapping[str, Any]) -> str:
     return mapping.case_number(case["service"], case["case"])
 
 
-FEED = Feed("backoffice", "backoffice", "backoffice", "gws", _configure, _case_number)
+FEED = Feed("backoffice", "backoffice", "backoffice", "gws", _configure, _case_number, by_file=True)

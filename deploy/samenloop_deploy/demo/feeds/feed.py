@@ -27,6 +27,8 @@ class Feed:
     source: str
     configure: Callable[[Agreements, Mapping[str, Any]], dict[str, Any]]
     case_number: Callable[[Mapping[str, Any]], str] = lambda case: str(case["case"])
+    by_file: bool = False
+    """Its source is read when it delivers a file, not whenever it is asked."""
 
 
 def organisations(agreements: Agreements, partner: str) -> Iterator[dict[str, Any]]:

@@ -28,4 +28,4 @@ def _case_number(case: Mapping[str, Any]) -> str:
     return number_of(case["case"], 0)
 
 
-FEED = Feed("mee", "mee", "mee", "mee", _configure, _case_number)
+FEED = Feed("mee", "mee", "mee", "mee", _configure, _case_number, by_file=True)

@@ -154,7 +154,7 @@ def _from_log(scene: Scene) -> AgreementBook:
         raise CannotTell("this user may not read decisions")
     parts = [TopicPartition(name, part["partition_index"]) for part in scene.seen[name]["partitions"]]
     try:
-        ends = consumer.end_offsets(parts)
+        _, ends = scene.bounds(parts)
         consumer.assign(parts)
         consumer.seek_to_beginning(*parts)
         deadline = time.monotonic() + _READ_WITHIN_S

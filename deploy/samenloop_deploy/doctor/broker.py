@@ -99,8 +99,7 @@ def _newest_stamp(scene: Scene) -> float:
     consumer = scene.consumer
     parts = [TopicPartition(name, p["partition_index"]) for name in names for p in scene.ours[name]["partitions"]]
     try:
-        ends = consumer.end_offsets(parts)
-        firsts = consumer.beginning_offsets(parts)
+        firsts, ends = scene.bounds(parts)
         last = {part: end - 1 for part, end in ends.items() if end > firsts[part]}
         if not last:
             raise CannotTell("there is no record whose time could be looked at")

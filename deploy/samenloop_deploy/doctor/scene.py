@@ -20,11 +20,12 @@ from samenloop_schemas.topics import Topics
 
 if TYPE_CHECKING:
     import psycopg
-    from kafka import KafkaAdminClient, KafkaConsumer
+    from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
     from samenloop_deploy.topology import Plan, Topology
 
 CONNECT_TIMEOUT_S = 5
+_ATTEMPTS = 5
 T = TypeVar("T")
 
 
@@ -111,6 +112,17 @@ class Scene:
 
         args = self.let_in().client_args()
         return self._kept(KafkaConsumer(**args, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"))
+
+    def bounds(self, parts: Sequence[TopicPartition]) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
+        """First offset kept and next offset to be written. Raises KafkaError."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return self.consumer.beginning_offsets(parts), self.consumer.end_offsets(parts)
+            except KeyError:
+                # kafka-python 3.0 answers for the topics of which it knows the leader, and stumbles over the others.
+                for topic in {part.topic for part in parts}:
+                    self.consumer.partitions_for_topic(topic)
+        raise CannotTell("the broker does not say where its logs end")
 
     @cached_property
     def cluster(self) -> dict[str, Any]:

@@ -257,7 +257,7 @@ def _standings(scene: Scene, stage: str) -> Iterator[tuple[_Place, int, int, int
     at = {(topic, part): n for topic, part, n in _rows(scene, stage, "SELECT topic, partition, next FROM position")}
     parts = [TopicPartition(*place) for place in at if place[0] in scene.seen]
     try:
-        first, end = scene.consumer.beginning_offsets(parts), scene.consumer.end_offsets(parts)
+        first, end = scene.bounds(parts)
     except KafkaError as error:
         raise CannotTell(f"this user may not look at the inputs of {stage} ({type(error).__name__})") from None
     for part in parts:

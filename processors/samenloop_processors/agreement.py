@@ -342,6 +342,11 @@ class AgreementBook:
         """The agreement that holds on a Dutch calendar day."""
         return next((agreement for period, agreement in self._spans.get(area, ()) if day in period), None)
 
+    def covered_from(self, area: str) -> date | None:
+        """The first day on which any agreement holds. From it on one always does, so what is covered once stays so."""
+        spans = self._spans.get(area)
+        return spans[0][0].start if spans else None
+
     def spans(self, area: str) -> list[tuple[Period, Agreement]]:
         """Which version holds when, in the order of time, without gaps after the first."""
         return list(self._spans.get(area, ()))

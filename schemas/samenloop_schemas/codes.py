@@ -113,6 +113,8 @@ class RelationKind(StrEnum):
 
 
 class ReceiptKind(StrEnum):
+    """WAITING: there is no agreement to judge by yet; the statement is kept, and judged when one is published."""
+
     UNKNOWN = "UNKNOWN"
     ACCEPTED = "ACCEPTED"
     REFUSED = "REFUSED"
@@ -120,6 +122,7 @@ class ReceiptKind(StrEnum):
     RECONCILIATION = "RECONCILIATION"
     PAUSED = "PAUSED"
     RESUMED = "RESUMED"
+    WAITING = "WAITING"
 
 
 class ReceiptCode(StrEnum):

@@ -100,6 +100,11 @@ def dutch_day(instant: datetime) -> date:
     return instant.astimezone(DUTCH_TIME).date()
 
 
+def first_instant(day: date) -> datetime:
+    """Of a Dutch calendar day."""
+    return datetime(day.year, day.month, day.day, tzinfo=DUTCH_TIME)
+
+
 def instant_of_ms(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
 

@@ -20,13 +20,14 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from samenloop_processors.agreement import AgreementBook, AgreementInvalid, Published
-from samenloop_processors.engine.api import BadRecord, Incoming, PauseNotice, QuarantineReason, Stage, Tx
-from samenloop_processors.intake import store
+from samenloop_processors.engine.api import BadRecord, Incoming, PauseNotice, QuarantineReason, ResumeNotice, Stage, Tx
+from samenloop_processors.intake import store, waiting
 from samenloop_processors.intake.domain.gate import FINAL, Opened, Seal, Verdict, judge, names_a_case
 from samenloop_processors.intake.domain.ledger import CaseId, Effect
 from samenloop_processors.intake.domain.persons import MatchingKey, bsn_notices
 from samenloop_processors.intake.domain.reconcile import held, reconciliation_id
 from samenloop_processors.intake.out import Counts, Speaker
+from samenloop_processors.intake.waiting import WaitingRoom
 from samenloop_processors.keys import KeyStore
 from samenloop_processors.metrics import HubMetrics
 from samenloop_processors.settings import HubSettings, secret_bytes
@@ -71,12 +72,17 @@ class _Judged:
     book: AgreementBook
 
 
+_Areas = dict[str, store.AreaState]
+
+
 @dataclass(slots=True)
 class _Batch:
-    """One `apply`: statements judged and not yet taken, and the receipts so far."""
+    """One `apply`: statements not yet taken, and the receipts so far."""
 
     tx: Tx
+    judged: list[_Judged] = field(default_factory=list)
     waiting: list[_Judged] = field(default_factory=list)
+    """Judged by nothing yet."""
     counted: Counts = field(default_factory=Counts)
 
 
@@ -84,7 +90,7 @@ class IntakeStage(Stage):
     """May this be here, is it valid, and whose is it? See the package `domain` for the rules."""
 
     name = "intake"
-    ddl = store.DDL
+    ddl = store.DDL + waiting.DDL
     rebuildable = False  # in.* is kept for 14 days: the truth is what intake stated on `involvements`
 
     def __init__(
@@ -102,10 +108,17 @@ class IntakeStage(Stage):
         self.inputs = (topics.decisions, *(topics.inbox(partner) for partner in partners))
         self.outputs = (topics.involvements, *(topics.receipts(partner) for partner in partners))
         self._speaker = Speaker(topics, keys, matching)
+        self._room = WaitingRoom(topics, keys)
         self._receipts = prometheus_client.Counter(
             "samenloop_receipts",
             "Receipts by code; one that carries no code counts under none.",
             ["partner", "kind", "code"],
+            registry=metrics.registry if metrics else None,
+        )
+        self._waiting = prometheus_client.Gauge(
+            "samenloop_statements_waiting",
+            "Statements that wait for an agreement of their area.",
+            ["area", "partner"],
             registry=metrics.registry if metrics else None,
         )
 
@@ -135,30 +148,49 @@ class IntakeStage(Stage):
         running = _Batch(tx)
         for record, value in work:
             if isinstance(value, Published):
-                self._take(running)  # what came before it follows from what was known before it, however batches fall
-                self._publish(tx, record, value, areas[value.agreement.area])
+                self._take(
+                    running, areas
+                )  # what came before it follows from what was known before it, however batches fall
+                self._publish(running, record, value, areas)
             else:
-                self._statement(running, record, value, areas[value.statement.area])
-        self._take(running)
+                self._statement(running, record, value, areas)
+        self._take(running, areas)
+        for area, state in areas.items():
+            for partner, number in state.waiting.items():
+                self._waiting.labels(area, partner).set(number)
         for (partner, kind, code), number in running.counted.items():
             self._receipts.labels(partner, kind, code).inc(number)
 
     def export(self, connection: psycopg.Connection[Any], area: str | None) -> Iterator[dict[str, Any]]:
-        return store.export(connection, area)
+        yield from store.export(connection, area)
+        yield from waiting.export(connection, area)
 
-    def paused(self, tx: Tx, notice: PauseNotice) -> None:
-        """Only when the record's key is an area of this partition: a receipt needs one."""
+    def paused(self, tx: Tx, notice: PauseNotice) -> str:
+        """In the area that the record's key names, else in one of this partition: a receipt needs one."""
         record = notice.record
-        area = (record.key or b"").decode("ascii", "replace")
-        if not is_code(area) or _partition_of(area, tx.partitions) != record.partition:
-            log.warning("%s is paused, and its records name no area to tell the partner in", notice.topic)
-            return
+        named = (record.key or b"").decode("ascii", "replace")
+        known = [str(row[0]) for row in tx.execute("SELECT DISTINCT area FROM agreement ORDER BY area").fetchall()]
+        here = [a for a in (named, *known) if is_code(a) and _partition_of(a, tx.partitions) == record.partition]
+        area = next(iter(here), None)
+        if area is None:
+            log.warning("%s is paused, and no area lies in its partition to tell the partner in", notice.topic)
+            return ""
         receipt = Receipt(
             receipt_id=derived_id("paused", record.topic, record.partition, record.offset),
             area=area,
             kind=ReceiptKind.PAUSED,
             codes=(ReceiptCode.TOO_MUCH_BAD_INPUT,),
             recorded_at=instant_of_ms(record.timestamp_ms),
+        )
+        self._speaker.receipt(tx, notice.partner, receipt)
+        return area
+
+    def resumed(self, tx: Tx, notice: ResumeNotice) -> None:
+        receipt = Receipt(
+            receipt_id=derived_id("resumed", notice.topic, notice.at.isoformat()),
+            area=notice.area,
+            kind=ReceiptKind.RESUMED,
+            recorded_at=notice.at,
         )
         self._speaker.receipt(tx, notice.partner, receipt)
 
@@ -176,25 +208,49 @@ class IntakeStage(Stage):
     def _person(self, sealed: bytes | None) -> PersonIdentity | None:
         return codec.decode(sealing.open_seal(self._hub_key, sealed), PersonIdentity) if sealed is not None else None
 
-    def _publish(self, tx: Tx, record: Incoming, published: Published, state: store.AreaState) -> None:
+    def _publish(self, batch: _Batch, record: Incoming, published: Published, areas: _Areas) -> None:
+        area = published.agreement.area
+        state = areas[area]
         try:
-            if state.book.add(published):
-                store.add_agreement(tx, published)
+            if not state.book.add(published):
+                return
         except AgreementInvalid:
-            tx.quarantine(record, QuarantineReason.IMPOSSIBLE_DECISION)
+            batch.tx.quarantine(record, QuarantineReason.IMPOSSIBLE_DECISION)
+            return
+        store.add_agreement(batch.tx, published)
+        since = state.book.covered_from(area)
+        if since is None or not state.waiting.total():
+            return
+        for some in self._room.take(batch.tx, area, since):
+            for one in some:
+                state.waiting[one.case.partner] -= 1
+                self._judge_held(batch, one, state)
+            self._take(batch, areas)
 
-    def _statement(self, batch: _Batch, record: Incoming, opened: Opened, state: store.AreaState) -> None:
+    def _judge_held(self, batch: _Batch, one: waiting.Held, state: store.AreaState) -> None:
+        """As if it came now."""
+        if one.erased:
+            batch.counted.update(self._speaker.say(batch.tx, [(one.record, one.told(ReceiptKind.REFUSED))]))
+            return
+        opened = self._open(codec.decode(one.record.value, InvolvementStatement))
+        judged = self._judge(batch, one.record, opened, one.case.partner, state)
+        if judged is not None:
+            batch.judged.append(judged)
+
+    def _statement(self, batch: _Batch, record: Incoming, opened: Opened, areas: _Areas) -> None:
+        state = areas[opened.statement.area]
         area, partner, day = opened.statement.area, self._topics.partner_of(record.topic) or "", _day_of(record)
         before = state.days.get(partner)
         if before is None or before < day:
             if before is not None:
-                self._take(batch)
+                self._take(batch, areas)
                 self._reconcile(batch, area, partner, before, record, state)
+                self._expire(batch, area, partner, record, state)
             state.days[partner] = day
             store.set_day(batch.tx, area, partner, day)
         judged = self._judge(batch, record, opened, partner, state)
         if judged is not None:
-            batch.waiting.append(judged)
+            (batch.waiting if judged.verdict.waits else batch.judged).append(judged)
 
     def _judge(
         self, batch: _Batch, record: Incoming, opened: Opened, partner: str, state: store.AreaState
@@ -218,19 +274,40 @@ class IntakeStage(Stage):
             noticed = bsn_notices(opened, organisation.may_send_bsn(partner))
         return _Judged(record, opened, CaseId.of(opened, partner), verdict, noticed, state.book)
 
-    def _take(self, batch: _Batch) -> None:
-        """Puts what was judged so far into the ledger, and says what follows."""
-        if not batch.waiting:
+    def _take(self, batch: _Batch, areas: _Areas) -> None:
+        """Puts what was judged so far into the ledger, and what could not be judged aside; and says what follows."""
+        if batch.waiting:
+            self._put_aside(batch, areas)
+        if not batch.judged:
             return
-        cases = store.read_cases(batch.tx, {judged.case for judged in batch.waiting})
+        cases = store.read_cases(batch.tx, {judged.case for judged in batch.judged})
         effects: list[tuple[Incoming, Effect]] = []
-        for judged in batch.waiting:
+        for judged in batch.judged:
             at = instant_of_ms(judged.record.timestamp_ms)
             taken = cases[judged.case].take(judged.opened, judged.verdict, judged.noticed, at, judged.book)
             effects += [(judged.record, effect) for effect in taken]
         store.write_cases(batch.tx, cases.values())
         batch.counted.update(self._speaker.say(batch.tx, effects))
+        batch.judged.clear()
+
+    def _put_aside(self, batch: _Batch, areas: _Areas) -> None:
+        coming = []
+        for judged in batch.waiting:
+            said = judged.opened.statement
+            about = (said.statement_id, said.person_ref, said.revision, said.stated_at)
+            coming.append(waiting.held(judged.case, *about, judged.record))
+        for one in self._room.put(batch.tx, coming):
+            areas[one.case.area].waiting[one.case.partner] += not one.erased
+            batch.counted.update(self._speaker.say(batch.tx, [(one.record, one.told(ReceiptKind.WAITING))]))
         batch.waiting.clear()
+
+    def _expire(self, batch: _Batch, area: str, partner: str, record: Incoming, state: store.AreaState) -> None:
+        """Once per day of a feed: what has waited too long is refused."""
+        if not state.waiting[partner]:
+            return
+        for one in self._room.expire(batch.tx, area, partner, record.timestamp_ms):
+            state.waiting[partner] -= 1
+            batch.counted.update(self._speaker.say(batch.tx, [(record, one.told(ReceiptKind.REFUSED))]))
 
     def _reconcile(
         self, batch: _Batch, area: str, partner: str, day: date, record: Incoming, state: store.AreaState

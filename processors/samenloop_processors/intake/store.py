@@ -5,6 +5,7 @@ A row holds ids and codes only. `case_ref` and `person_ref` are hashes under a k
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -15,6 +16,7 @@ import psycopg
 
 from samenloop_processors.agreement import AgreementBook, Published, parse_agreement
 from samenloop_processors.engine.api import Tx
+from samenloop_processors.intake import waiting
 from samenloop_processors.intake.domain.ledger import Case, CaseId, Entry, codes_of, winner
 from samenloop_processors.intake.domain.reconcile import Standing
 from samenloop_schemas.codes import ReceiptCode, Status
@@ -75,16 +77,18 @@ ON CONFLICT (area, partner) DO UPDATE SET day = excluded.day"""
 
 @dataclass(slots=True)
 class AreaState:
-    """What is kept in memory of an area: its agreements and the Dutch day that each feed has come to."""
+    """What is kept in memory of an area: its agreements, the Dutch day that each feed has come to, how many wait per feed."""
 
     book: AgreementBook = field(default_factory=AgreementBook)
     days: dict[str, date] = field(default_factory=dict)
+    waiting: Counter[str] = field(default_factory=Counter)
 
 
 def load_area(connection: psycopg.Connection[Any], area: str) -> AreaState:
     agreements = connection.execute("SELECT text, published_on FROM agreement WHERE area = %s", [area]).fetchall()
     days = connection.execute("SELECT partner, day FROM feed_day WHERE area = %s", [area]).fetchall()
-    return AreaState(AgreementBook(Published(parse_agreement(text), on) for text, on in agreements), dict(days))
+    book = AgreementBook(Published(parse_agreement(text), on) for text, on in agreements)
+    return AreaState(book, dict(days), Counter(waiting.count(connection, area)))
 
 
 def add_agreement(tx: Tx, published: Published) -> None:

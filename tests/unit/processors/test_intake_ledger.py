@@ -16,16 +16,18 @@ from samenloop_processors.intake.domain.gate import Opened, judge
 from samenloop_processors.intake.domain.ledger import Case, CaseId, Effect, Emission, Told, codes_of, winner
 from samenloop_processors.intake.domain.reconcile import Standing, held
 from samenloop_schemas.codes import Consent, ReceiptCode, ReceiptKind, Status
+from samenloop_schemas.dates import dutch_day
 
 Said = tuple[Opened, str]
 
 
 @dataclass
 class PureIntake:
-    """The stage without engine, database and keys: what is stored between two batches is the entries alone."""
+    """The stage without engine, database and keys: what is stored between two batches is the entries and those that wait."""
 
     book: AgreementBook = field(default_factory=AgreementBook)
     stored: dict[CaseId, dict[Any, Any]] = field(default_factory=dict)
+    waiting: dict[Any, Said] = field(default_factory=dict)
     out: list[Effect] = field(default_factory=list)
     taken: int = 0
 
@@ -34,16 +36,26 @@ class PureIntake:
         for item in events:
             if isinstance(item, Published):
                 self.book.add(item)
-                continue
-            statement, partner = item
-            case_id = CaseId.of(statement, partner)
-            case = cases.setdefault(case_id, Case(case_id, dict(self.stored.get(case_id, {}))))
-            self.taken += 1
-            at = STATED_AT + timedelta(seconds=self.taken)
-            self.out += case.take(statement, judge(statement, partner, self.book), (), at, self.book)
+                since = self.book.covered_from("a2")
+                assert since is not None
+                for name, said in list(self.waiting.items()):
+                    if dutch_day(said[0].statement.stated_at) >= since:
+                        self.take(cases, *self.waiting.pop(name))
+            else:
+                self.take(cases, *item)
         for case_id, case in cases.items():
             kept = self.stored.setdefault(case_id, {})
             kept.update({sid: case.entries[sid] for sid in case.changed})
+
+    def take(self, cases: dict[CaseId, Case], statement: Opened, partner: str) -> None:
+        case_id, verdict = CaseId.of(statement, partner), judge(statement, partner, self.book)
+        if verdict.waits:
+            self.waiting.setdefault((case_id, statement.statement.statement_id), (statement, partner))
+            return
+        case = cases.setdefault(case_id, Case(case_id, dict(self.stored.get(case_id, {}))))
+        self.taken += 1
+        at = STATED_AT + timedelta(seconds=self.taken)
+        self.out += case.take(statement, verdict, (), at, self.book)
 
     def state(self) -> dict[Any, Any]:
         """What `samenloop stage export` shows, and everything that was stated downstream."""
@@ -53,7 +65,7 @@ class PureIntake:
             assert best is not None
             known = any(entry.passed for entry in entries.values())
             cases[case_id] = (known, best.statement_id, best.status, codes_of(best, entries.values()))
-        return {"cases": cases, "stated": self.stated()}
+        return {"cases": cases, "stated": self.stated(), "waiting": set(self.waiting)}
 
     def stated(self) -> dict[tuple[Any, ...], int]:
         counts: dict[tuple[Any, ...], int] = {}
@@ -64,6 +76,7 @@ class PureIntake:
         return counts
 
 
+TOO_EARLY = STATED_AT - timedelta(days=200)
 FAULTS: list[dict[str, Any]] = [
     {},
     {},
@@ -73,7 +86,7 @@ FAULTS: list[dict[str, Any]] = [
     {"identity": None},
     {"service_group": "Not A Code"},
     {"organisation": "lumens"},
-    {"stated_at": STATED_AT - timedelta(days=200)},
+    {"stated_at": TOO_EARLY},
 ]
 
 
@@ -92,17 +105,16 @@ def said(draw: st.DrawFn) -> Said:
 
 
 FIRST = Published(changed(), PUBLISHED_ON)
-LATER = [  # published after the last day on which anything is stated
+LATER = [  # published after the last day on which anything is stated; of FIRST's days they cover none
     Published(changed(version=2, purposes=("other",)), STATED_AT.date() + timedelta(days=7)),
     Published(changed(version=3, legal_bases=("none",)), STATED_AT.date() + timedelta(days=9)),
 ]
 
 
 def some_order(statements: list[Said], rnd: random.Random) -> list[list[Said | Published]]:
-    """Shuffled, some sent again, later agreements anywhere, cut into batches anywhere."""
-    events: list[Said | Published] = [*statements, *rnd.choices(statements, k=len(statements) // 2), *LATER]
+    """Shuffled, some sent again, agreements anywhere, the first one too, cut into batches anywhere."""
+    events: list[Said | Published] = [*statements, *rnd.choices(statements, k=len(statements) // 2), FIRST, *LATER]
     rnd.shuffle(events)
-    events.insert(0, FIRST)
     cuts = sorted(rnd.sample(range(len(events) + 1), k=rnd.randint(0, len(events))))
     return [events[a:b] for a, b in zip([0, *cuts], [*cuts, len(events)], strict=True)]
 
@@ -119,7 +131,10 @@ def by_the_book(statements: list[Said]) -> dict[tuple[Any, ...], int]:
     book = AgreementBook([FIRST])
     cases: dict[CaseId, dict[Any, tuple[Opened, bool]]] = {}
     for item, partner in statements:
-        passes = judge(item, partner, book).passes and item.statement.status is not Status.RETRACTED
+        verdict = judge(item, partner, book)
+        if verdict.waits:
+            continue
+        passes = verdict.passes and item.statement.status is not Status.RETRACTED
         cases.setdefault(CaseId.of(item, partner), {})[item.statement.statement_id] = (item, passes)
     stated = {}
     for case_id, all_said in cases.items():
@@ -158,15 +173,15 @@ def test_every_statement_gets_an_answer_and_its_last_one_is_right(statements: li
 
 
 @given(st.lists(said(), min_size=1, max_size=6), st.integers(0, 2**32))
-def test_sent_again_after_the_agreement_was_read_it_ends_the_same(statements: list[Said], seed: int) -> None:
-    """Refused because intake had not read the agreement yet: nothing is known by then, so a re-send repairs everything."""
-    rnd = random.Random(seed)
-    late = PureIntake()
-    late.batch(list(statements))
-    assert not late.stated()
-    for batch in some_order(statements, rnd):
-        late.batch(batch)
-    assert late.state() == run(some_order(statements, rnd)).state()
+def test_without_an_agreement_everything_waits_and_nothing_is_told(statements: list[Said], seed: int) -> None:
+    """And what is stated on a day before the first agreement waits for good: it has no part in its case."""
+    early = PureIntake()
+    early.batch(list(statements))
+    assert not early.stored
+    assert not early.out
+    assert set(early.waiting) == {(CaseId.of(*said), said[0].statement.statement_id) for said in statements}
+    later = run(some_order(statements, random.Random(seed)))
+    assert {said[0].statement.stated_at for said in later.waiting.values()} <= {TOO_EARLY}
 
 
 def revisions(*parts: tuple[int, dict[str, Any]]) -> list[Said]:

@@ -17,8 +17,13 @@ fails the gate is not kept with its dates: in the other order they would be gone
 no identity, and when it fails on the day it was stated it is judged again on its last day of involvement (a youth who
 grew out of the age band, a party that left the agreement).
 
-The verdict follows the log: an agreement counts once its decision was read. A version published on a later day than that
-of `stated_at` changes no verdict. What was refused because its agreement had not been read yet is repaired by sending it
-again: a refused statement of a case that is not known is judged anew, and a mark that was made under another agreement
-than is now known for its day does not go out until then. A statement that has gone out has that one effect.
+A statement is judged by an agreement or not at all. Without one for the day on which it was stated it **waits**: it makes no
+case known and leaves no mark, and its partner is told so. When a version that covers its day is read, it is judged as if it
+had come then, with the `recorded_at` of its first coming. Agreements cover every day from the first day of the earliest
+version on, so a statement leaves the waiting ones once, and which ones wait follows from the two sets, not from their order.
+
+Between versions the verdict follows the log: a version counts once its decision was read, and one published on a later day
+than that of `stated_at` changes no verdict. So a refused statement of a case that is not known is judged anew when it is
+sent again, and a mark that was made under another agreement than is now known for its day does not go out until then. A
+statement that has gone out has that one effect.
 """

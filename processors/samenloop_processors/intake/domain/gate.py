@@ -63,6 +63,11 @@ class Verdict:
         return not self.failed
 
     @property
+    def waits(self) -> bool:
+        """There is no agreement for its day, so this is no judgement yet."""
+        return self.agreement is None
+
+    @property
     def version(self) -> int:
         return self.agreement.version if self.agreement else 0
 

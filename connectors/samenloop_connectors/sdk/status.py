@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from samenloop_connectors.sdk import account, set_aside
+from samenloop_connectors.sdk import account, not_kept, set_aside
 from samenloop_connectors.sdk.receipt_words import Language, Reason, of_kind, reason
 from samenloop_connectors.sdk.set_aside import Aside
 from samenloop_connectors.sdk.state import State
@@ -97,7 +97,8 @@ class OwnNotice:
 
 @dataclass(frozen=True, slots=True)
 class ConnectorStatus:
-    """`refusals` and `set_aside` are cut at a limit; the counts are not. `elsewhere`: what concerns another connector."""
+    """`refusals` and `set_aside` are cut at a limit; the counts are not. `elsewhere`: what concerns another connector.
+    `rows_refused`: by reason, rows of which nothing was kept or sent, since there is no consent; counted per file."""
 
     partner: str
     cases: int
@@ -112,6 +113,7 @@ class ConnectorStatus:
     set_aside: tuple[Aside, ...]
     set_aside_open: int
     set_aside_discarded: int
+    rows_refused: dict[str, int]
     paused: bool
     messages: tuple[Message, ...]
     reconciliation: tuple[Reconciliation, ...]
@@ -160,6 +162,7 @@ def status(
         set_aside=tuple(open_ones[:limit]),
         set_aside_open=len(open_ones),
         set_aside_discarded=len(aside) - len(open_ones),
+        rows_refused=not_kept.refused(db),
         paused=bool(messages) and messages[0].kind == ReceiptKind.PAUSED,
         messages=tuple(messages[:10]),
         reconciliation=tuple(_reconciliation(state, one) for one in compared),

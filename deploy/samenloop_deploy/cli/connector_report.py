@@ -22,6 +22,12 @@ _WHY = {
     "waiting": "waits at the hub for an agreement",
     "unheard": "no receipt came",
 }
+_NO_CONSENT = {
+    "consent_missing": "no written consent with a date that can be read",
+    "consent_withdrawn": "consent was refused or taken back",
+    "consent_not_yet": "consent begins on a day to come",
+    "consent_scope": "consent is for something else",
+}
 
 
 def show(status: ConnectorStatus, notices: Sequence[OwnNotice], limit: int) -> None:
@@ -83,6 +89,10 @@ def show(status: ConnectorStatus, notices: Sequence[OwnNotice], limit: int) -> N
             }
             for each in status.set_aside[:limit]
         ],
+    )
+    print_table(
+        "rows refused at the source: nothing of them was kept or sent",
+        [{"reason": _NO_CONSENT.get(code, code), "rows": rows} for code, rows in sorted(status.rows_refused.items())],
     )
     print_table("notices, newest last", [notice_row(each) for each in notices[-limit:]])
     more = [f"{number} {what} of another connector" for what, number in status.elsewhere.items() if number]

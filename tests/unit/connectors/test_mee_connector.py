@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mee_drop import Drop, as_csv, as_xlsx, row
 
+from samenloop_connectors.sdk.status import status
 from samenloop_schemas import codec
 from samenloop_schemas.codes import Consent, Domain, EndReason, Status
 from samenloop_schemas.dates import PartialDate
@@ -326,3 +327,13 @@ def test_two_files_of_one_day_end_in_the_same_statement_in_both_orders(tmp_path:
             assert drop.errors() == []
         found.append(drop.edge.final())
     assert found[0] == found[1]
+
+
+def test_status_tells_how_many_rows_were_refused_and_why(drop: Drop) -> None:
+    drop.week(
+        "20260320.csv", row(), row(dossiernr="2", **NO_CONSENT), row(dossiernr="3", toestemming_schriftelijk="nee")
+    )
+    drop.week("20260327.csv", row(dossiernr="2", **NO_CONSENT), row(dossiernr="4", mutatie="V"))
+    found = status(drop.edge.state, "mee")
+    assert found.rows_refused == {"consent_missing": 2, "consent_withdrawn": 1}
+    assert (found.cases, found.set_aside_open) == (1, 0)

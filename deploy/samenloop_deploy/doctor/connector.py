@@ -118,11 +118,6 @@ def rhythm(scene: Scene, edge: Edge) -> Said:
 
 def sending(scene: Scene, edge: Edge) -> Said:
     held = _status(edge)
-    if held.outbox_parked:
-        found = ", ".join(f"{count} {reason}" for reason, count in held.outbox_parked.items())
-        return wrong(
-            f"set aside, never to be taken as they are: {found}", "tell the hub's operators: an event is too big"
-        )
     if held.outbox_oldest_at and (age := time.time() - held.outbox_oldest_at.timestamp()) > WAITS_TOO_LONG_S:
         return wrong(
             f"{held.outbox_pending} statements wait for the broker, the oldest for {span(age)}",
@@ -136,8 +131,8 @@ def set_aside(scene: Scene, edge: Edge) -> Said:
     if held:
         kinds = sorted({f"{item.code} {item.field}".strip() for item in held})
         return warn(
-            f"{len(held)} rows or messages cannot be read: {some(kinds)}",
-            "`samenloop connector status` says which; mend them at the source, the next reading takes them",
+            f"{len(held)} rows, messages or events lie apart: {some(kinds)}",
+            "`samenloop quarantine list --config FILE` says which; mend them at the source, the next reading takes them",
         )
     return fine("none")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from intake_rig import BSN, KEK, MATCHING, SOCIAL_WORK, T0, Rig, ref, stated
+from gate_rig import BSN, KEK, MATCHING, SOCIAL_WORK, T0, Rig, ref, stated
 from wire import PARTITIONS
 
 from samenloop_processors.intake.domain.persons import MatchingKey
@@ -29,7 +29,7 @@ from samenloop_schemas.records import (
 from samenloop_schemas.topics import partition_for
 
 pytestmark = pytest.mark.live
-pytest_plugins = ("intake_fixtures",)
+pytest_plugins = ("gate_fixtures",)
 
 
 def open_facts(rig: Rig, statement: AcceptedStatement) -> InvolvementFacts:

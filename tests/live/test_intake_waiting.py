@@ -11,7 +11,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from intake_rig import BSN, KEK, SOCIAL_WORK, T0, Rig, ref, stated
+from gate_rig import BSN, KEK, SOCIAL_WORK, T0, Rig, ref, stated
 
 from samenloop_processors.intake.domain.ledger import CaseId
 from samenloop_processors.keys import KeyKind, KeyStore
@@ -23,7 +23,7 @@ from samenloop_schemas.records import (
 )
 
 pytestmark = pytest.mark.live
-pytest_plugins = ("intake_fixtures",)
+pytest_plugins = ("gate_fixtures",)
 
 WAITS = (ReceiptKind.WAITING, (ReceiptCode.NO_AGREEMENT,))
 REFUSED = (ReceiptKind.REFUSED, (ReceiptCode.NO_AGREEMENT,))

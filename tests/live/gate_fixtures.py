@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from intake_rig import Rig
+from gate_rig import Rig
 from wire import Wire
 
 from samenloop_deploy.local import LocalStack

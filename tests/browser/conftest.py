@@ -172,11 +172,13 @@ def visit(chromium: Browser, address: str) -> Iterator[Callable[..., Visitor]]:
     """Open a window: `visit(width=320, scripts=False)`. At the end of the test none may have seen trouble."""
     visitors: list[Visitor] = []
 
-    def open_window(width: int = 1280, height: int = 900, scripts: bool = True, **options: object) -> Visitor:
+    def open_window(
+        width: int = 1280, height: int = 900, scripts: bool = True, locale: str = "nl-NL", **options: object
+    ) -> Visitor:
         context = chromium.new_context(
             viewport={"width": width, "height": height},
             java_script_enabled=scripts,
-            locale="nl-NL",
+            locale=locale,
             **options,  # type: ignore[arg-type]
         )
         context.add_init_script(WATCH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -132,23 +133,35 @@ def test_no_accessibility_rule_is_broken_and_nothing_sticks_out(
 ) -> None:
     me = visit(width=width, bypass_csp=True)  # axe is put into the page, which our own policy forbids
     me.page.goto(f"{me.address}/inloggen")
-    seen = [check(me.page, axe, f"no-agreement-{width}")]
+    seen = [check_both(me.page, axe, f"no-agreement-{width}")]
     world.begin("a2", "bevelanden")
     me.page.goto(f"{me.address}/inloggen")
-    seen.append(check(me.page, axe, f"log-in-{width}"))
+    seen.append(check_both(me.page, axe, f"log-in-{width}"))
     me.log_in(LUMENS)
-    seen.append(check(me.page, axe, f"empty-{width}"))
+    seen.append(check_both(me.page, axe, f"empty-{width}"))
     case = noor(world)
     me.page.goto(f"{me.address}/overlappen")
-    seen.append(check(me.page, axe, f"mine-{width}"))
+    seen.append(check_both(me.page, axe, f"mine-{width}"))
     me.page.goto(f"{me.address}/overlappen/{case.case_id}")
-    seen.append(check(me.page, axe, f"case-{width}"))
+    seen.append(check_both(me.page, axe, f"case-{width}"))
     world.day("a2", date(2026, 3, 20))
     me.page.goto(f"{me.address}/overlappen")
-    seen.append(check(me.page, axe, f"late-{width}"))
-    me.page.get_by_role("button", name="English").click()
-    seen.append(check(me.page, axe, f"english-{width}"))
+    seen.append(check_both(me.page, axe, f"late-{width}"))
+    me.page.goto(f"{me.address}/nergens")
+    me.forgive("status of 404")
+    seen.append(check(me.page, axe, f"not-found-{width}"))
     assert [problem for problems in seen for problem in problems] == []
+
+
+def check_both(page, axe: str, name: str) -> list[str]:  # type: ignore[no-untyped-def]
+    """In Dutch and in English, and back."""
+    found = check(page, axe, f"{name}-nl")
+    page.get_by_role("button", name="English").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    found += check(page, axe, f"{name}-en")
+    page.get_by_role("button", name="Nederlands").click()
+    expect(page.locator("html")).to_have_attribute("lang", "nl")
+    return found
 
 
 def check(page, axe: str, name: str) -> list[str]:  # type: ignore[no-untyped-def]
@@ -176,6 +189,40 @@ def test_reading_works_without_script(world: World, visit: Visit) -> None:
     expect(me.page.get_by_role("img", name="Tijdlijn van de betrokkenheid")).to_be_visible()
     me.page.get_by_role("button", name="Uitloggen").click()
     me.page.wait_for_url("**/inloggen")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_other_language_is_one_press_away_and_stays(world: World, visit: Visit, scripts: bool) -> None:
+    world.begin("a2")
+    case = noor(world)
+    me = visit(scripts=scripts)
+    me.log_in(LUMENS)
+    me.page.goto(f"{me.address}/overlappen/{case.case_id}")
+    expect(me.page.locator("html")).to_have_attribute("lang", "nl")
+    me.page.get_by_role("button", name="English").click()
+    me.page.wait_for_url(f"**/overlappen/{case.case_id}")
+    expect(me.page.locator("html")).to_have_attribute("lang", "en")
+    expect(me.page.get_by_role("heading", name="Who, and since when")).to_be_visible()
+    expect(me.page.get_by_role("row", name="Jeugd Valkenswaard 3 Nov 2025 still involved")).to_be_visible()
+    expect(me.page.get_by_role("button", name="Nederlands")).to_have_attribute("lang", "nl")
+    remembered = next(cookie for cookie in me.context.cookies() if cookie["name"] == "taal")
+    assert remembered["expires"] > time.time() + 300 * 86_400
+    me.page.get_by_role("button", name="Log out").click()
+    me.page.wait_for_url("**/inloggen")
+    expect(me.page.get_by_role("heading", level=1)).to_have_text("Log in")
+    me.page.goto(f"{me.address}/nergens")
+    expect(me.page.get_by_role("heading", level=1)).to_have_text("Not found")
+    me.forgive("status of 404")
+    me.page.get_by_role("button", name="Nederlands").click()
+    me.page.wait_for_url("**/inloggen**")
+    expect(me.page.get_by_role("heading", level=1)).to_have_text("Inloggen")
+
+
+def test_until_somebody_chooses_the_browser_is_asked(world: World, visit: Visit) -> None:
+    world.begin("a2")
+    me = visit(locale="en-GB")
+    me.page.goto(f"{me.address}/inloggen")
+    expect(me.page.locator("html")).to_have_attribute("lang", "en")
 
 
 def test_who_is_logged_out_elsewhere_sees_nothing_more(world: World, visit: Visit) -> None:

@@ -428,11 +428,25 @@ def test_before_the_views_exist_pages_say_so(databases: Databases) -> None:
 
 
 def test_english_for_who_wants_it(noor: tuple[Known, Known, OverlapStatement], browser: TestClient) -> None:
+    asks_for_english = {"accept-language": "en-GB,en;q=0.9,nl;q=0.2"}
     assert '<html lang="nl"' in browser.get("/inloggen").text
-    browser.post("/taal", data={"language": "en"}, headers=SAME_SITE)
+    assert '<html lang="en"' in browser.get("/inloggen", headers=asks_for_english).text
+    answer = browser.post("/taal", data={"language": "en", "back": "/inloggen"}, headers=SAME_SITE)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/inloggen")
+    assert {"Max-Age=31536000", "HttpOnly", "SameSite=lax"} <= set(answer.headers["set-cookie"].split("; "))
     page = browser.get("/inloggen").text
     assert '<html lang="en"' in page
     assert "Choose who you are" in page
+    browser.post("/taal", data={"language": "nl"}, headers=SAME_SITE)
+    assert '<html lang="nl"' in browser.get("/inloggen", headers=asks_for_english).text
+
+
+@pytest.mark.parametrize(
+    "back", ["//evil.example/", "https://evil.example/overlappen", "/uitloggen", "/overlappen?x=1", ""]
+)
+def test_the_choice_of_a_language_leads_nowhere_else(browser: TestClient, back: str) -> None:
+    answer = browser.post("/taal", data={"language": "xx", "back": back}, headers=SAME_SITE)
+    assert (answer.headers["location"], "set-cookie" in answer.headers) == ("/", False)
 
 
 def test_today_is_the_day_of_the_log(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from babel.messages.pofile import read_po
 import samenloop_views
 from samenloop_schemas.dates import PartialDate
 from samenloop_views.web import evidence
-from samenloop_views.web.texts import Language, language_of
+from samenloop_views.web.texts import LANGUAGES, Language, catalogue, language_of
 
 HERE = Path(samenloop_views.__file__).parent
+SAME_IN_BOTH = {"E-mail", "Overlap", "Team", "professional"}
+PLURALS = ("With %(num)s person", "With %(num)s people")
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 
 
@@ -59,7 +62,55 @@ def test_dates_are_said_in_the_language() -> None:
     assert Language("en").partial(PartialDate()) == ""
 
 
-def test_dutch_unless_chosen() -> None:
-    assert language_of(None).code == "nl"
-    assert language_of("en").code == "en"
-    assert language_of("xx").code == "nl"
+@pytest.mark.parametrize("template", sorted((HERE / "templates").glob("*.html")), ids=lambda path: path.name)
+def test_no_bare_words_in_attributes_that_are_read_out(template: Path) -> None:
+    text = re.sub(r"\{#.*?#\}", " ", template.read_text("utf-8"), flags=re.DOTALL)
+    said = re.findall(r'\b(?:aria-label|alt|title|placeholder|aria-description)="([^"]*)', text)
+    assert all(value.startswith("{{ _(") for value in said), said
+
+
+def test_english_is_what_the_ids_say() -> None:
+    """An id that is no English text would show on the English pages: none holds a word that only Dutch has."""
+    dutch = re.compile(r"\b(de|het|een|van|niet|uw|zijn|wordt|voor|met)\b", re.IGNORECASE)
+    assert [text for text in message_ids() if dutch.search(text)] == []
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_both_languages_know_every_text(code: str) -> None:
+    known, (many, one) = catalogue(code), sorted(text for text in message_ids() if text.startswith(PLURALS))
+    person, people = known.ngettext(one, many, 1), known.ngettext(one, many, 2)
+    assert people != person
+    assert code == "en" or not {people, person} & {one, many}
+    for text in message_ids() - {one, many}:
+        said = known.gettext(text)
+        assert said, text
+        assert code == "en" or said != text or text in SAME_IN_BOTH, text
+
+
+def test_dates_and_numbers_are_said_in_the_language() -> None:
+    day, moment = date(2026, 3, 5), datetime(2026, 3, 5, 8, 5, tzinfo=UTC)
+    dutch, english = Language("nl"), Language("en")
+    assert (dutch.day(day), english.day(day)) == ("5 maart 2026", "5 March 2026")
+    assert (dutch.weekday(day), english.weekday(day)) == ("donderdag 5 maart", "Thursday 5 March")
+    assert (dutch.moment(moment), english.moment(moment)) == ("5 maart 2026, 09:05", "5 March 2026, 09:05")
+    assert (dutch.number(12345), english.number(12345)) == ("12.345", "12,345")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "accepted", "code"),
+    [
+        (None, "", "nl"),
+        ("en", "nl-NL,nl;q=0.9", "en"),
+        ("xx", "", "nl"),
+        ("xx", "en", "en"),
+        (None, "en-GB,en;q=0.8,nl;q=0.6", "en"),
+        (None, "de-DE,de;q=0.9,nl;q=0.5,en;q=0.7", "en"),
+        (None, "en;q=0.3, nl;q=0.8", "nl"),
+        (None, "en;q=0, nl;q=0.1", "nl"),
+        (None, "fr, *;q=0.5", "nl"),
+        (None, "en;q=many", "nl"),
+        (None, ",;=,,q", "nl"),
+    ],
+)
+def test_what_was_chosen_else_what_the_browser_asks_for(chosen: str | None, accepted: str, code: str) -> None:
+    assert language_of(chosen, accepted).code == code

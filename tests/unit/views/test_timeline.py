@@ -93,6 +93,7 @@ def page_of(view: CaseView) -> str:
         Language("nl"),
         visit=None,
         at="",
+        here="",
         feeds=[],
         stand="",
         name="N",

@@ -23,8 +23,10 @@ from samenloop_views.web.texts import LANGUAGES, Language, language_of
 from samenloop_views.web.viewers import Viewer, demo_viewers
 
 LANGUAGE_COOKIE = "taal"
+REMEMBERED_S = 365 * 86_400
 _CASE_ID = re.compile(r"^[0-9a-f]{32}$")
 _OWN_PAGE = re.compile(r"^/overlappen(/[0-9a-f]{32})?$")
+_ANY_PAGE = re.compile(r"^/(inloggen|overlappen(/[0-9a-f]{32})?)(\?pagina=[0-9]{1,5})?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +124,19 @@ def routes(services: Services) -> APIRouter:
         return answer
 
     @router.post("/taal")
-    def choose_language(request: Request, language: Annotated[str, Form()]) -> Response:
-        answer = RedirectResponse("/", 303)
+    def choose_language(language: Annotated[str, Form()], back: Annotated[str, Form()] = "") -> Response:
+        """Back on the page where the choice was made, in the other language; remembered for a year."""
+        answer = RedirectResponse(back if _ANY_PAGE.match(back) else "/", 303)
         if language in LANGUAGES:
-            answer.set_cookie(LANGUAGE_COOKIE, language, httponly=True, secure=services.secure, samesite="lax")
+            answer.set_cookie(
+                LANGUAGE_COOKIE,
+                language,
+                max_age=REMEMBERED_S,
+                path="/",
+                httponly=True,
+                secure=services.secure,
+                samesite="lax",
+            )
         return answer
 
     @router.get("/overlappen")
@@ -201,12 +212,13 @@ def look_at(found: Found, action: Action) -> Look:
 
 
 def language(request: Request) -> Language:
-    return language_of(request.cookies.get(LANGUAGE_COOKIE))
+    return language_of(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", ""))
 
 
 def page(request: Request, template: str, visit: Visit | None, status: int = 200, **values: Any) -> HTMLResponse:
     say = language(request)
-    values = {"at": "", **values}
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    values = {"at": "", "here": here if _ANY_PAGE.match(here) else request.url.path, **values}
     return HTMLResponse(
         render(
             template,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gettext
 import io
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -13,11 +14,14 @@ from importlib.resources import files
 from babel.dates import format_date, format_datetime
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
 
 from samenloop_schemas.dates import DUTCH_TIME, PartialDate
 
 LANGUAGES = ("nl", "en")
 DEFAULT = "nl"
+_LONGEST_HEADER = 200
+_WEIGHT = re.compile(r"q=([01](?:\.\d{0,3})?)")
 
 
 @cache
@@ -46,6 +50,9 @@ class Language:
     def ngettext(self) -> Callable[[str, str, int], str]:
         return catalogue(self.code).ngettext
 
+    def number(self, number: int) -> str:
+        return format_decimal(number, locale=self.code)
+
     def day(self, day: date | None) -> str:
         return format_date(day, "d MMMM y", locale=self.code) if day else ""
 
@@ -70,6 +77,18 @@ class Language:
         return str(day.year) if day.year else ""
 
 
-def language_of(chosen: str | None) -> Language:
-    """The language a person chose, else Dutch: the browser's own setting says little about a workplace."""
-    return Language(chosen if chosen in LANGUAGES else DEFAULT)
+def language_of(chosen: str | None, accepted: str = "") -> Language:
+    """The language that a person chose; until then the one that the browser asks for first (Accept-Language), else Dutch."""
+    if chosen in LANGUAGES:
+        return Language(chosen)
+    wanted = [(quality, -place, name) for place, (name, quality) in enumerate(_asked_for(accepted)) if quality > 0]
+    return Language(next((name for _, _, name in sorted(wanted, reverse=True) if name in LANGUAGES), DEFAULT))
+
+
+def _asked_for(accepted: str) -> Iterator[tuple[str, float]]:
+    """Language and weight of each part of an Accept-Language header (RFC 9110, 12.5.4), regions left out."""
+    for part in accepted[:_LONGEST_HEADER].split(","):
+        name, _, weight = part.partition(";")
+        found = _WEIGHT.fullmatch(weight.strip()) if weight else None
+        quality = float(found[1]) if found else 0.0 if weight else 1.0
+        yield name.strip().lower().partition("-")[0], quality

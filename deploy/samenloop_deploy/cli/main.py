@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from samenloop_deploy.cli import agreements, connectors, doctor, stages, topology
+from samenloop_deploy.cli import agreements, connectors, doctor, quarantine, stages, topology
 from samenloop_deploy.cli.console import CommandError, Exit, people, print_json, reporting
 from samenloop_deploy.cli.environment import OPENS_FACTS, settings_of
 
@@ -22,6 +22,7 @@ app.add_typer(stages.app, name="stage")
 app.add_typer(connectors.app, name="connector")
 app.add_typer(agreements.app, name="agreement")
 app.add_typer(topology.app, name="topology")
+app.add_typer(quarantine.app, name="quarantine")
 app.command("doctor")(doctor.doctor)
 
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON on standard output.")]

@@ -33,6 +33,12 @@ class Incoming:
     headers: Headers
     timestamp_ms: int
 
+    @classmethod
+    def of(cls, raw: Any) -> Incoming:
+        """From a client library's record. A header may come without a value: that is an empty one here."""
+        headers = tuple((name, value or b"") for name, value in raw.headers)
+        return cls(raw.topic, raw.partition, raw.offset, raw.key, raw.value, headers, raw.timestamp)
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:

@@ -135,10 +135,7 @@ class DbConsumer(driver.Consumer):
             if tp.topic in paused:
                 self.pause_partitions({TP(tp.topic, tp.partition)})  # a rebalance resumes everything
             else:
-                fed[tp.topic, tp.partition] = [
-                    Incoming(r.topic, r.partition, r.offset, r.key, r.value, tuple(r.headers), r.timestamp)
-                    for r in batch
-                ]
+                fed[tp.topic, tp.partition] = [Incoming.of(raw) for raw in batch]
         return fed
 
 

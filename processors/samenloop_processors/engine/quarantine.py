@@ -13,6 +13,8 @@ ATTEMPTS = "samenloop-attempts"
 STAGE = "samenloop-stage"
 RETRY_OF = "samenloop-retry-of"
 """On a record that was put back: where it came from the first time, as ``topic/partition/offset``."""
+_DIGITS = 6
+"""A partner may write anything in a header, also a number of thousands of digits."""
 NO_PARTNER = "hub"
 """Partner label of what no partner's topic brought: topic `quarantine.hub`."""
 
@@ -36,7 +38,10 @@ def headers_of(record: Incoming, code: QuarantineReason, attempts: int = 1, stag
 
 def attempts_of(record: Incoming) -> int:
     """How often this record was tried before, counting this time: a retried record brings its count along."""
-    for name, value in record.headers:
-        if name == ATTEMPTS and value.isdigit():
-            return int(value) + 1
-    return 1
+    return attempts_in(record.headers) + 1
+
+
+def attempts_in(headers: Headers) -> int:
+    """How often a record says that it was tried; 0 for one that says nothing of it."""
+    said = next((value for name, value in headers if name == ATTEMPTS), b"")
+    return int(said) if said.isdigit() and len(said) <= _DIGITS else 0

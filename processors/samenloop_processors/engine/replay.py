@@ -61,7 +61,7 @@ class LogReader:
                 end = left.get(part)
                 if end is None:
                     continue
-                if records := [_incoming(raw) for raw in raws if raw.offset < end]:
+                if records := [Incoming.of(raw) for raw in raws if raw.offset < end]:
                     take(records)
                 if raws[-1].offset + 1 >= end:
                     del left[part]
@@ -106,7 +106,3 @@ class Replayer:
                 self._size = min(MOST_RECORDS, 2 * self._size)
             self.applied += result.applied
             begin += len(work)
-
-
-def _incoming(raw: Any) -> Incoming:
-    return Incoming(raw.topic, raw.partition, raw.offset, raw.key, raw.value, tuple(raw.headers), raw.timestamp)

@@ -44,7 +44,7 @@ class Control:
                 case "GET", "/figures":
                     return Response(200, figures(self._world, *_which(self._world, asked)))
                 case "GET", "/truth":
-                    return Response(200, truth(self._world, *_which(self._world, asked)))
+                    return Response(200, truth(self._world, *_which(self._world, asked), self._number_of))
                 case "POST", "/advance":
                     self._world.advance_days(_count(asked, "days", MOST_DAYS))
                 case "POST", "/play":
@@ -58,6 +58,10 @@ class Control:
         except (ValueError, KeyError) as error:
             return Response(400, {"title": f"wrong or missing parameter: {error}", "status": 400})
         return Response(200, figures(self._world, self._world.today, SHARED))
+
+    def _number_of(self, case: Case) -> str:
+        system = self._systems.get(case.source)
+        return system.number_of(case) if system else case.number
 
     def night(self) -> dict[str, list[str]]:
         """Lets a night fall for every system; what each wrote."""
@@ -86,22 +90,31 @@ def figures(world: World, on: date, consents: frozenset[Consent]) -> dict[str, A
     }
 
 
-def truth(world: World, on: date, consents: frozenset[Consent]) -> dict[str, Any]:
-    """Everything a judge of the hub's answer needs: the person behind each case and client, and the overlaps of the day."""
+def truth(
+    world: World,
+    on: date,
+    consents: frozenset[Consent],
+    number_of: Callable[[Case], str] = lambda case: case.number,
+) -> dict[str, Any]:
+    """Everything a judge of the hub's answer needs: the person behind each case and client, and the overlaps of the day.
+
+    `number_of`: how a case is numbered where it is told.
+    """
     return {
         **figures(world, on, consents),
-        "cases": [_case(world, world.cases[key], on) for key in sorted(world.cases)],
+        "cases": [_case(world, world.cases[key], on, number_of) for key in sorted(world.cases)],
         "overlaps": [_overlap(overlap) for overlap in world.true_overlaps(on, consents)],
     }
 
 
-def _case(world: World, case: Case, on: date) -> dict[str, Any]:
+def _case(world: World, case: Case, on: date, number_of: Callable[[Case], str]) -> dict[str, Any]:
     return {
         "source": case.source,
         "area": case.area,
         "organisation": case.organisation,
         "party": case.party,
         "case": case.number,
+        "told_as": number_of(case),
         "client": case.client,
         "person": case.person,
         "family": world.persons[case.person].family,

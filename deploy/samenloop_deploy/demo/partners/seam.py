@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from ..cases import Case
 from ..world import World
 
 LOOPBACK: Final = "127.0.0.1"
@@ -120,6 +121,10 @@ class PartnerSystem:
     def plan_fault(self, asked: Mapping[str, str], times: int) -> None:
         """Goes wrong in the coming ``times`` answers or files. Raises ValueError or KeyError for what cannot be asked."""
         raise ValueError(f"{self.name} has no faults")
+
+    def number_of(self, case: Case) -> str:
+        """By what a reader of the system knows one of its cases, when that is more than the number in its register."""
+        return case.number
 
     def description(self) -> dict[str, Any]:
         """Its part of the ready file: what a connector must be told to find it."""

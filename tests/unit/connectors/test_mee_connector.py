@@ -337,3 +337,23 @@ def test_status_tells_how_many_rows_were_refused_and_why(drop: Drop) -> None:
     found = status(drop.edge.state, "mee")
     assert found.rows_refused == {"consent_missing": 2, "consent_withdrawn": 1}
     assert (found.cases, found.set_aside_open) == (1, 0)
+
+
+@given(st.permutations([row(mutatie="W", huisnr=number) for number in ("18", "19", "20")] + [row()]))
+@settings(max_examples=8, deadline=None)
+def test_the_order_of_rows_in_a_file_says_nothing(rows: list[dict[str, Any]]) -> None:
+    with TemporaryDirectory() as root:
+        drop = Drop(Path(root))
+        drop.week("20260320.csv", *rows)
+        person = opened(newest(drop))
+        drop.edge.close()
+    assert person is not None
+    assert person.address.house_number == "20"
+
+
+def test_what_a_later_version_of_a_day_repeats_outranks_what_lay_between(drop: Drop) -> None:
+    for version, house in ((1, "18"), (3, "18"), (2, "19")):
+        drop.week(f"20260320_v{version}.csv", row(huisnr=house))
+    person = opened(newest(drop))
+    assert person is not None
+    assert person.address.house_number == "18"

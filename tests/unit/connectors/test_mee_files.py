@@ -212,6 +212,10 @@ def far_cell(xml: bytes) -> bytes:
     return xml.replace(b"</sheetData>", b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData>')
 
 
+def far_row(xml: bytes) -> bytes:
+    return xml.replace(b"</sheetData>", b'<row r="1048576"><c r="A1048576"><v>1</v></c></row></sheetData>')
+
+
 def since_1904(xml: bytes) -> bytes:
     return xml.replace(b"<workbookPr", b'<workbookPr date1904="1"')
 
@@ -226,6 +230,7 @@ def wide_cell(xml: bytes) -> bytes:
         (zipped(**{"xl/worksheets/sheet1.xml": BIG}), "would unpack to more"),
         (zipped(**{f"xl/{number}.xml": b"" for number in range(2001)}), "would unpack to more"),
         (with_part(as_xlsx(row()), "xl/worksheets/sheet1.xml", far_cell), "more than"),
+        (with_part(as_xlsx(row()), "xl/worksheets/sheet1.xml", far_row), "more than 50000 rows"),
         (with_part(as_xlsx(row()), "xl/worksheets/sheet1.xml", wide_cell), "more than"),
         (as_xlsx(row())[:-300], "damaged"),
         (b"\xd0\xcf\x11\xe0" * 300, "no workbook"),
@@ -233,7 +238,7 @@ def wide_cell(xml: bytes) -> bytes:
         (with_part(as_xlsx(row()), "xl/workbook.xml", since_1904), "1904"),
         (as_xlsx(row(), columns=COLUMNS[:-1]), "lacks mutatie"),
     ],
-    ids=["bomb", "entries", "far cell", "wide", "cut off", "old format", "hollow", "1904", "lacks columns"],
+    ids=["bomb", "entries", "far cell", "far row", "wide", "cut off", "old format", "hollow", "1904", "lacks columns"],
 )  # fmt: skip
 def test_a_workbook_that_does_not_fit_is_refused_in_whole(drop: Drop, content: bytes, reason: str) -> None:
     drop.put("20260320.xlsx", content)

@@ -23,7 +23,8 @@ class Item:
 
     A row says all there is to say of a case, and the newest one counts. A source of *messages* tells a case in parts, in no
     order: each item then names its `part`, and `report` is given all parts of the case known so far: ``{part: payload}``. Of
-    one part the highest version counts. A case is either told in rows or in parts, never both.
+    one part the highest version counts. A case is either told in rows or in parts, never both. `more`: another part of the
+    same case follows at once, and what they say is said of them together, not of each in between.
     """
 
     organisation: str
@@ -31,6 +32,7 @@ class Item:
     version: int
     payload: Payload
     part: str = ""
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,7 @@ class Runner:
             mark = self._mark(item.payload)
             self._set_aside(db, reading, item, f"row {mark}" if mark else item.place)
             return 0
+        more = isinstance(item, Item) and item.more
         case_ref = self._maker.case_ref(item.organisation, item.case_number)
         case = self._state.load(case_ref)
         if case is None:
@@ -196,7 +197,7 @@ class Runner:
                 case.payload = item.payload
             elif not_kept.takes_back(run):
                 case.payload = {}
-        stated = self._say(db, case, readings)
+        stated = 0 if more else self._say(db, case, readings)
         self._state.save(db, case, token)
         return stated
 

@@ -115,12 +115,14 @@ def run_connector(
     once: bool = False,
     on_round: Callable[[Taken], None] = lambda taken: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    progress: Callable[[str, int, int | None], None] = lambda what, done, total: None,
 ) -> Taken:
     """Run until `stop` is set, or with `once` until the source is read once, everything is sent and all answers that are
     there are heard.
 
-    Returns what the last round took. Raises ConfigurationError (also when another process holds the state), and with `once`
-    also TransientError when the broker did not take everything.
+    `progress` hears what is done, how much of it, and of how many when that is known: what was read, and with `once` what
+    was sent. Returns what the last round took. Raises ConfigurationError (also when another process holds the state), and
+    with `once` also TransientError when the broker did not take everything.
     """
     stop = stop or threading.Event()
     config, topics = loaded.config, loaded.topics
@@ -138,20 +140,29 @@ def run_connector(
             source=source_urn(config.oin, connector.source_system),
             confirm_days=config.confirm_days,
             now=now,
+            progress=lambda stream, items: progress(f"{stream}: rows read", items, None),
         )
         sender = Sender(loaded.kafka, state.store, metrics)
         try:
             if once:
                 taken = runner.round(stop.is_set)
                 on_round(taken)
-                while sender.send_waiting():
-                    pass
+                _send_all(sender, state, progress)
                 _hear(loaded, state, metrics)
                 return taken
             return _stay(loaded, stop, connector, runner, sender, state, metrics, on_round)
         finally:
             sender.close()
             _close(connector)
+
+
+def _send_all(sender: Sender, state: State, progress: Callable[[str, int, int | None], None]) -> None:
+    sent, waiting = 0, state.store.outbox_state().pending
+    if waiting:
+        progress("statements sent", 0, waiting)
+    while now := sender.send_waiting():
+        sent += now
+        progress("statements sent", sent, max(waiting, sent))
 
 
 def connector_status(loaded: Loaded, limit: int = 100, language: Language = "en") -> ConnectorStatus:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from kafka import KafkaProducer
@@ -20,9 +20,14 @@ HUB_OIN = "00000000000000000000"
 
 
 def publish_agreements(
-    access: KafkaAccess, topics: Topics, agreements: Sequence[Agreement], user: str, at: datetime
+    access: KafkaAccess,
+    topics: Topics,
+    agreements: Sequence[Agreement],
+    user: str,
+    at: datetime,
+    progress: Callable[[int, int], None] = lambda confirmed, total: None,
 ) -> list[Decision]:
-    """Raises KafkaError when the broker does not confirm."""
+    """`progress` hears how many are confirmed. Raises KafkaError when the broker does not confirm."""
     actor = Actor(user=user, role=ActorRole.ADMINISTRATOR)
     decisions = [agreement_decision(agreement, actor, at) for agreement in agreements]
     producer = KafkaProducer(**access.client_args(), acks="all", enable_idempotence=True)
@@ -38,8 +43,10 @@ def publish_agreements(
             )
             for decision in decisions
         ]
-        for future in sent:
+        progress(0, len(sent))
+        for number, future in enumerate(sent, 1):
             future.get(30)
+            progress(number, len(sent))
     finally:
         producer.close()
     return decisions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -52,23 +52,29 @@ def apply(
     *,
     passwords: Mapping[str, str] | None = None,
     prune: bool = False,
+    progress: Callable[[str, int, int], None] = lambda step, done, total: None,
 ) -> list[Change]:
     """Create and correct topics, rights and quotas; with ``passwords`` also the users named in it.
 
     Rights that the plan does not name are reported, and with ``prune`` taken away: only those of the plan's own
-    principals on names under its prefix. Raises `TopologyConflict` for a topic with another number of partitions, and
-    ``KafkaError`` for what the broker refuses.
+    principals on names under its prefix. `progress` hears each step, how many are done and how many there are. Raises
+    `TopologyConflict` for a topic with another number of partitions, and ``KafkaError`` for what the broker refuses.
     """
     if isinstance(admin, KafkaAccess):
         with KafkaAdminClient(**admin.client_args()) as client:
-            return apply(plan, client, passwords=passwords, prune=prune)
-    changes = [
-        *_apply_users(plan, passwords or {}, admin),
-        *_apply_acls(plan, admin, prune),
-        *_apply_quotas(plan, admin),
-    ]
-    changes += _apply_topics(plan, admin)
+            return apply(plan, client, passwords=passwords, prune=prune, progress=progress)
+    changes: list[Change] = []
+    steps: tuple[tuple[str, Callable[[], list[Change]]], ...] = (
+        (f"{len(passwords or ())} users", lambda: _apply_users(plan, passwords or {}, admin)),
+        (f"{len(plan.acls)} rights", lambda: _apply_acls(plan, admin, prune)),
+        (f"{len(plan.quotas)} quotas", lambda: _apply_quotas(plan, admin)),
+        (f"{len(plan.topics)} topics", lambda: _apply_topics(plan, admin)),
+    )
+    for number, (what, step) in enumerate(steps):
+        progress(what, number, len(steps))
+        changes += step()
     _await_acls(plan, admin, prune)
+    progress("done", len(steps), len(steps))
     return changes
 
 

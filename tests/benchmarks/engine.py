@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from wire import Wire
 
 from samenloop_deploy import topology_apply
+from samenloop_deploy.cli.progress import telling
 from samenloop_deploy.local import LocalStack
 from samenloop_processors.engine.rebuild import rebuild
 from samenloop_processors.settings import HubSettings
@@ -47,7 +48,14 @@ def throughput(rig: Rig, records: int) -> dict[str, float]:
     rig.wait_applied(1, timeout=60)
     process = psutil.Process(rig.workers[-1].process.pid)
     began, first, cpu = time.monotonic(), rig.applied(), sum(process.cpu_times()[:2])
-    rig.wait_applied(records, timeout=300)
+    with telling() as tell:
+
+        def applied() -> bool:
+            count = rig.applied()
+            tell("records applied", min(count, records), records)
+            return count >= records
+
+        rig.wait(applied, "all applied", 300)
     seconds = time.monotonic() - began
     used = sum(process.cpu_times()[:2]) - cpu
     rig.wait(lambda: rig.query("SELECT count(*) FROM outbox") == [(0,)], "sent", 60)
@@ -111,7 +119,13 @@ def main(records: int) -> dict[str, Any]:
             fill(rig, records, subjects)
             figures[name] = throughput(rig, records)
             settings = HubSettings(database_url=SecretStr(rig.url), topic_prefix=plan.prefix)
-            report = rebuild(Counting(rig.topics), settings, stack.kafka_access("hub-clients"))
+            with telling() as tell:
+                report = rebuild(
+                    Counting(rig.topics),
+                    settings,
+                    stack.kafka_access("hub-clients"),
+                    progress=lambda p: tell(f"rebuild: {p.phase}", p.done, p.total),
+                )
             figures[name]["rebuild_records_per_s"] = report.records / report.seconds
             figures[name]["rebuild_locked_s"] = report.locked_seconds
             rig.close()

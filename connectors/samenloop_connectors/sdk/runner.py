@@ -78,7 +78,9 @@ class Runner:
         source: str,
         confirm_days: int = 90,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        progress: Callable[[str, int], None] = lambda stream, items: None,
     ) -> None:
+        """`progress` hears of a reading that goes on: how many items were taken so far."""
         self._connector = connector
         self._state = state
         self._keys = keys
@@ -88,6 +90,7 @@ class Runner:
         self._source = source
         self._confirm_days = confirm_days
         self._now = now
+        self._progress = progress
 
     def round(self, stopped: Callable[[], bool] = lambda: False) -> Taken:
         """Take whatever is new. A stream that fails is remembered and counted; the others go on.
@@ -133,6 +136,7 @@ class Runner:
                     items += 1
                     unreadable += isinstance(item, Unreadable)
                     stated += self._take_item(db, reading, readings, item, token)
+            self._progress(reading.stream, items)
         if reading.complete:
             stated += self._sweep(reading, readings, token)
         with self._state.store.transaction() as db:

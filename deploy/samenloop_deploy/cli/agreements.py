@@ -10,6 +10,7 @@ import typer
 
 from samenloop_deploy.cli.console import CommandError, Exit, people, print_table, reporting
 from samenloop_deploy.cli.environment import kafka_access
+from samenloop_deploy.cli.progress import telling
 
 app = typer.Typer(help="Cooperation agreements (convenanten) as data.", no_args_is_help=True)
 
@@ -86,6 +87,14 @@ def publish(
             raise CommandError(str(invalid), Exit.WRONG_USE) from None
         except OSError as error:
             raise CommandError(f"{error.filename}: {error.strerror}", Exit.WRONG_USE) from None
-        publish_agreements(kafka_access(), Topics.from_environment(), agreements, user, datetime.now(UTC))
+        with telling() as tell:
+            publish_agreements(
+                kafka_access(),
+                Topics.from_environment(),
+                agreements,
+                user,
+                datetime.now(UTC),
+                lambda confirmed, total: tell("agreements that the broker confirmed", confirmed, total),
+            )
         for agreement in agreements:
             people.print(f"published {agreement.area} version {agreement.version}")

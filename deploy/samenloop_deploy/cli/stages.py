@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic_settings import BaseSettings
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
 
 from samenloop_deploy.cli.console import (
     BadConfiguration,
     CommandError,
     Exit,
-    people,
     print_json,
     print_table,
     reporting,
 )
 from samenloop_deploy.cli.environment import OPENS_FACTS, settings_of
 from samenloop_deploy.cli.in_demo import InDemo, demo_as
+from samenloop_deploy.cli.progress import telling
 
 if TYPE_CHECKING:
     from samenloop_processors.engine.api import Stage
@@ -121,14 +119,14 @@ def rebuild(
         from samenloop_processors.engine import rebuild as engine
 
         stage, settings = _from_environment(name)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Bars(*columns, console=people, transient=True) as bars:
-            task = bars.add_task(f"rebuild of {name}")
-
-            def show(progress: engine.Progress) -> None:
-                bars.update(task, description=progress.phase, completed=progress.done, total=progress.total)
-
-            report = engine.rebuild(stage, settings, settings.kafka(), progress=show, shadow=shadow)
+        with telling() as tell:
+            report = engine.rebuild(
+                stage,
+                settings,
+                settings.kafka(),
+                progress=lambda p: tell(f"rebuild of {name}: {p.phase}", p.done, p.total),
+                shadow=shadow,
+            )
         _print(as_json, f"rebuild of {name}", asdict(report))
 
 

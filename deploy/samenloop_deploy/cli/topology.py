@@ -9,6 +9,7 @@ import typer
 
 from samenloop_deploy.cli.console import CommandError, print_json, print_table, reporting
 from samenloop_deploy.cli.environment import kafka_access
+from samenloop_deploy.cli.progress import telling
 
 app = typer.Typer(help="Topics, users, rights and quotas, from topology.yaml.", no_args_is_help=True)
 
@@ -38,7 +39,13 @@ def apply(prefix: Prefix = "", single_node: SingleNode = False, prune: bool = Fa
 
         wanted = topology.load().plan(prefix, single_node=single_node)
         try:
-            changes = topology_apply.apply(wanted, kafka_access(), prune=prune)
+            with telling() as tell:
+                changes = topology_apply.apply(
+                    wanted,
+                    kafka_access(),
+                    prune=prune,
+                    progress=lambda step, done, total: tell("topology", done, total),
+                )
         except topology_apply.TopologyConflict as error:
             raise CommandError(str(error)) from None
         rows = [asdict(change) for change in changes]

@@ -16,9 +16,8 @@ from typing import Any
 
 import psycopg
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
 
+from samenloop_deploy.cli.progress import Tell, telling
 from samenloop_deploy.demo import access
 from samenloop_deploy.demo.connectors import case_refs, connector_at_rest, feed_of_source
 from samenloop_deploy.demo.feeds import FEEDS
@@ -75,12 +74,13 @@ def run_demo(options: DemoOptions, console: Console) -> Outcome:
     """Blocks until everything arrived (`once`) or until INT, TERM or HUP. Raises LocalStackError."""
     began = time.monotonic()
     with Supervisor.signals() as asked:
-        progress = _telling(console, asked)
         try:
-            with LocalStack.start(progress=progress) as stack:
+            with telling(console) as tell:
+                stack = LocalStack.start(progress=_steps(console, tell, asked))
+            with stack:
                 hub = DemoHub(stack, options.port)
                 try:
-                    return _Demo(options, console, hub, began, asked).run(progress)
+                    return _Demo(options, console, hub, began, asked).run()
                 finally:
                     if options.keep_logs:
                         shutil.copytree(hub.logs, Path(options.keep_logs), dirs_exist_ok=True)
@@ -95,11 +95,14 @@ class _Demo:
         self.options, self.console, self.hub, self.began, self.asked = options, console, hub, began, asked
         self.seconds: dict[str, float] = {}
 
-    def run(self, progress: ProgressCallback) -> Outcome:
+    def run(self) -> Outcome:
         try:
-            self._start(progress)
-            self._arrival()
-            return self._once() if self.options.once else self._stay()
+            with telling(self.console) as self.tell:
+                self._start(_steps(self.console, self.tell, self.asked))
+                self._arrival()
+                if self.options.once:
+                    return self._once()
+            return self._stay()
         except (GaveUp, ChildFailed) as problem:
             return Outcome(False, str(problem), self._figures_or_nothing())
 
@@ -166,31 +169,22 @@ class _Demo:
         }
         wanted = {ref: shared[case] for ref, case in refs.items() if case in shared}
         present: set[str] = set()
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        with Bars(*columns, console=self.console, transient=True) as bars:
-            task = bars.add_task("cases that arrived in the views", total=len(wanted))
 
-            def arrived() -> bool:
-                held = self._held()
-                if held is None:
-                    return False
-                present.update(facts.case_ref for facts in held.facts.values())
-                bars.update(task, completed=len(wanted.keys() & present))
-                if held.overlaps and "first_overlap" not in self.seconds:
-                    self._mark("first_overlap")
-                return wanted.keys() <= present and bool(held.overlaps)
+        def arrived() -> bool:
+            held = self._held()
+            if held is None:
+                return False
+            present.update(facts.case_ref for facts in held.facts.values())
+            self.tell("cases that arrived in the views", len(wanted.keys() & present), len(wanted))
+            if held.overlaps and "first_overlap" not in self.seconds:
+                self._mark("first_overlap")
+            return wanted.keys() <= present and bool(held.overlaps)
 
-            def arrived_of() -> str:
-                whole, there = Counter(wanted.values()), Counter(wanted[ref] for ref in wanted.keys() & present)
-                return ", ".join(f"{there[feed]} of {whole[feed]} from {feed}" for feed in self.hub.feeds)
+        def arrived_of() -> str:
+            whole, there = Counter(wanted.values()), Counter(wanted[ref] for ref in wanted.keys() & present)
+            return ", ".join(f"{there[feed]} of {whole[feed]} from {feed}" for feed in self.hub.feeds)
 
-            self._until(arrived, "every case to arrive in the views", arrived_of)
+        self._until(arrived, "every case to arrive in the views", arrived_of)
         self._mark("arrived")
 
     def _settle(self, since: float) -> None:
@@ -244,13 +238,16 @@ class _Demo:
 
     def _until(self, condition: Callable[[], bool], what: str, stand: Callable[[], str] = str) -> None:
         """Wait for a condition. When `--once` gives up, `stand` says how far it got. Raises GaveUp, ChildFailed, StopAsked."""
+        waiting = f"waiting for {what}"
         while not condition():
+            self.tell(waiting)
             self._check_children()
             if self.asked.is_set():
                 raise StopAsked
             if self.options.once and time.monotonic() - self.began > self.options.timeout:
                 raise GaveUp("; ".join(filter(None, (self._waited_for(what, stand()), self._restarts()))))
             time.sleep(LOOK_EVERY_S)
+        self.tell.over(waiting)
 
     def _waited_for(self, what: str, stand: str) -> str:
         return f"waited {self.options.timeout:.0f} s for {what}{f': {stand}' if stand else ''}"
@@ -288,21 +285,17 @@ class _Demo:
         )
 
 
-def _telling(console: Console, asked: threading.Event) -> ProgressCallback:
-    """A line per step of the start, and how far a download is. Each step is also where a request to stop is heard."""
-    shown: dict[str, int] = {}
+def _steps(console: Console, tell: Tell, asked: threading.Event) -> ProgressCallback:
+    """A line per step of the start, a bar per download. Each step is also where a request to stop is heard."""
+    shown: set[str] = set()
 
-    def tell(progress: Progress) -> None:
+    def step(progress: Progress) -> None:
         if asked.is_set():
             raise StopAsked
         if progress.total:
-            part = int(10 * (progress.done or 0) / progress.total)
-            if shown.get(progress.text) == part:
-                return
-            shown[progress.text] = part
-            console.print(f"  {progress.text} {10 * part} %", highlight=False)
+            tell(progress.text, progress.done, progress.total)
         elif progress.text not in shown:
-            shown[progress.text] = 0
+            shown.add(progress.text)
             console.print(f"  {progress.text}", highlight=False)
 
-    return tell
+    return step

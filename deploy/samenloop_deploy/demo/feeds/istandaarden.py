@@ -43,4 +43,4 @@ def _case_number(case: Mapping[str, Any]) -> str:
     return case_number(municipality, law, bsn, allocation)
 
 
-FEED = Feed("istandaarden", "backoffice", "istandaarden", "istandaarden", _configure, _case_number)
+FEED = Feed("backoffice-istandaarden", "backoffice", "istandaarden", "istandaarden", _configure, _case_number)

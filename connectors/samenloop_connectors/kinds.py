@@ -16,6 +16,7 @@ from samenloop_connectors.sdk.errors import ConfigurationError
 
 KINDS = {
     "backoffice": ("samenloop_connectors.backoffice.connector", "BackofficeConnector"),
+    "cjg": ("samenloop_connectors.cjg.connector", "CjgConnector"),
     "istandaarden": ("samenloop_connectors.istandaarden.connector", "IstandaardenConnector"),
     "ggd": ("samenloop_connectors.ggd.connector", "GgdConnector"),
     "mee": ("samenloop_connectors.mee.connector", "MeeConnector"),

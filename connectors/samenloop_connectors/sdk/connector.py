@@ -110,7 +110,8 @@ class Connector(Protocol):
 
     Its class names its configuration as `Config` and is made with ``(config, now, wait)``: `now` tells the time, `wait` pauses
     for some seconds and says whether the connector has to stop. It may have a method ``start(wake)``, called once before the
-    first round of a connector that stays (`wake` asks for a round now), a method ``close()``, and a method ``forget(stream)``:
+    first round of a connector that stays (`wake` asks for a round now), a method ``close()``, a method ``attach(notebook)``,
+    called first of all by the runner with what the connector may keep (see `notebook`), and a method ``forget(stream)``:
     called before a round in which that stream is to be read from its beginning (its cursor and readings are then empty), so
     that what it remembers in memory of files taken or refused does not stand in the way.
     """

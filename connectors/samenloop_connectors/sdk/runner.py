@@ -19,6 +19,7 @@ from samenloop_connectors.sdk import account, not_kept
 from samenloop_connectors.sdk.connector import Connector, Cursor, Failed, Item, Payload, Reading, TakenBack, Unreadable
 from samenloop_connectors.sdk.errors import ConfigurationError, DataError, EdgeError, NotYet, TransientError
 from samenloop_connectors.sdk.history import UNREAD, Standing, miss, newest, see, standing
+from samenloop_connectors.sdk.notebook import Notebook
 from samenloop_connectors.sdk.parts import payloads, standing_of_parts, with_part
 from samenloop_connectors.sdk.state import CaseRecord, State
 from samenloop_producers.keys import EdgeKeys
@@ -91,6 +92,8 @@ class Runner:
         self._confirm_days = confirm_days
         self._now = now
         self._progress = progress
+        if attach := getattr(connector, "attach", None):
+            attach(Notebook(state.store, keys))
 
     def round(self, stopped: Callable[[], bool] = lambda: False) -> Taken:
         """Take whatever is new. A stream that fails is remembered and counted; the others go on.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -11,10 +10,9 @@ from typing import Any
 import httpx
 
 from samenloop_connectors.sdk.errors import ConfigurationError, DataError, TransientError
+from samenloop_connectors.sdk.patience import patiently
 from samenloop_connectors.smwo.config import SmwoOrganisation
 
-_TRIES = 5
-_LONGEST_WAIT = 60.0
 _EARLY = 30.0
 
 
@@ -88,26 +86,7 @@ class RegasClient:
         )
 
     def _patiently(self, call: Callable[[], httpx.Response]) -> httpx.Response:
-        said = ""
-        for attempt in range(_TRIES):
-            asked: float | None = None
-            try:
-                answer = call()
-            except httpx.TransportError as error:
-                said = type(error).__name__
-            else:
-                if answer.status_code != 429 and answer.status_code < 500:
-                    return answer
-                said, asked = f"HTTP {answer.status_code}", _retry_after(answer)
-            if asked is not None and asked > _LONGEST_WAIT:
-                break
-            pause = asked if asked is not None else min(0.25 * 2**attempt, _LONGEST_WAIT)
-            if attempt == _TRIES - 1 or self._wait(pause + random.uniform(0, 0.1)):
-                break
-        raise TransientError(
-            f"{self._organisation.id}: the registration system at {self._base} does not answer: {said}",
-            retry_after=asked,
-        )
+        return patiently(call, self._wait, f"{self._organisation.id}: the registration system at {self._base}")
 
     def _json(self, answer: httpx.Response) -> dict[str, Any]:
         if answer.status_code in (403, 404) or answer.is_redirect:
@@ -123,10 +102,3 @@ class RegasClient:
                 f"{self._organisation.id}: {answer.request.url.path} gives no usable answer (HTTP {answer.status_code})"
             )
         return body
-
-
-def _retry_after(answer: httpx.Response) -> float | None:
-    try:
-        return max(0.0, float(answer.headers.get("Retry-After", "")))
-    except ValueError:
-        return None

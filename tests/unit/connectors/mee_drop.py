@@ -6,7 +6,7 @@ import base64
 import csv
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -43,9 +43,9 @@ def as_csv(
     delimiter: str = ";",
     bom: bool = False,
     above: Sequence[str] = (),
-    columns: Sequence[str] = COLUMNS,
+    columns: Iterable[str] = COLUMNS,
 ) -> bytes:
-    out = io.StringIO(newline="")
+    out, columns = io.StringIO(newline=""), list(columns)
     out.writelines(line + "\r\n" for line in above)
     writer = csv.writer(out, delimiter=delimiter, lineterminator="\r\n")
     writer.writerow(columns)
@@ -54,10 +54,10 @@ def as_csv(
 
 
 def as_xlsx(
-    *rows: dict[str, Any], above: Sequence[str] = (), columns: Sequence[str] = COLUMNS, merged: bool = False
+    *rows: dict[str, Any], above: Sequence[str] = (), columns: Iterable[str] = COLUMNS, merged: bool = False
 ) -> bytes:
     """Dates as real dates, numbers as numbers; title lines merged over all columns; `merged`: one team over all rows."""
-    out = io.BytesIO()
+    out, columns = io.BytesIO(), list(columns)
     with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
         sheet, day = book.add_worksheet("Export"), book.add_format({"num_format": "dd-mm-yyyy"})
         for at, title in enumerate(above):

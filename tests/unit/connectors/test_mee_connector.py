@@ -290,7 +290,7 @@ ROWS = {
 }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(drops, st.data())
 def test_any_order_repeats_and_splits_give_the_same_final_statement(
     files: dict[tuple[int, int, bool], str], data: st.DataObject

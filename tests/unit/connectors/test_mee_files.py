@@ -10,6 +10,7 @@ import re
 import zipfile
 from datetime import date
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -228,6 +229,7 @@ def wide_cell(xml: bytes) -> bytes:
     ("content", "reason"),
     [
         (zipped(**{"xl/worksheets/sheet1.xml": BIG}), "would unpack to more"),
+        (zipped(**{"xl/worksheets/sheet1.xml": Random(1).randbytes(6 << 20)}), "would unpack to more"),
         (zipped(**{f"xl/{number}.xml": b"" for number in range(2001)}), "would unpack to more"),
         (with_part(as_xlsx(row()), "xl/worksheets/sheet1.xml", far_cell), "more than"),
         (with_part(as_xlsx(row()), "xl/worksheets/sheet1.xml", far_row), "more than 50000 rows"),
@@ -238,7 +240,7 @@ def wide_cell(xml: bytes) -> bytes:
         (with_part(as_xlsx(row()), "xl/workbook.xml", since_1904), "1904"),
         (as_xlsx(row(), columns=COLUMNS[:-1]), "lacks mutatie"),
     ],
-    ids=["bomb", "entries", "far cell", "far row", "wide", "cut off", "old format", "hollow", "1904", "lacks columns"],
+    ids=["bomb", "large", "entries", "far cell", "far row", "wide", "cut off", "old format", "hollow", "1904", "lacks columns"],
 )  # fmt: skip
 def test_a_workbook_that_does_not_fit_is_refused_in_whole(tmp_path: Path, content: bytes, reason: str) -> None:
     drop = Drop(tmp_path, limits={"unpacked_megabytes": 5})

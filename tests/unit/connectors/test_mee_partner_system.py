@@ -30,7 +30,7 @@ class Year:
     """A world whose MEE files are read by the connector as the demo configures it."""
 
     def __init__(self, root: Path) -> None:
-        self.world = World(1, 500, START)
+        self.world = World(1, 350, START)
         self.mee = Mee(Surroundings(self.world, root / "drop"))
         agreements = [load_agreement(AGREEMENTS / f"{area.area}.yaml") for area in AREAS]
         configured = FEED.configure(agreements, self.mee.description())
@@ -121,7 +121,7 @@ def test_people_are_named_as_mee_wrote_them_in_both_formats(year: Year) -> None:
             assert person.address.postcode == written.postcode.replace(" ", "").upper()
             assert not written.geboortedatum or written.geboortedatum[-4:] == f"{person.birth_date.year:04d}"
             checked, unknown = checked + 1, unknown + (not person.address.postcode)
-    assert checked > 20
+    assert checked > 15
     assert 0 < unknown < checked / 3
 
 

@@ -20,13 +20,12 @@ from uuid import UUID
 import psutil
 import psycopg
 from kafka import KafkaProducer
-from rich.console import Console
-from rich.progress import track
 
+from samenloop_deploy.cli.progress import telling, track
 from samenloop_deploy.demo.hub import STAGES, DemoHub
 from samenloop_deploy.demo.people import Person
 from samenloop_deploy.demo.population import build_population
-from samenloop_deploy.demo.standing import knows_agreements, stages_at_rest
+from samenloop_deploy.demo.standing import stages_at_rest
 from samenloop_deploy.local import LocalStack
 from samenloop_processors.engine.schema import live_schema
 from samenloop_producers.keys import EdgeKeys
@@ -163,7 +162,14 @@ def throughput(hub: DemoHub, ready: Sequence[Ready]) -> dict[str, float]:
     for sender in senders.values():
         sender.flush()
     sent = time.monotonic() - began
-    _await(lambda: views.count() >= known + len(ready), "the statements in the views")
+    with telling() as tell:
+
+        def there() -> bool:
+            count = views.count() - known
+            tell("statements in the views", min(count, len(ready)), len(ready))
+            return count >= len(ready)
+
+        _await(there, "the statements in the views")
     visible = time.monotonic() - began
     _await(lambda: stages_at_rest(hub), "the stages at rest")
     rest = time.monotonic() - began
@@ -265,16 +271,14 @@ def _await(condition: Any, what: str) -> None:
 
 
 def main(count: int, seconds: float, rate: float = 100.0) -> dict[str, Any]:
-    console = Console(stderr=True)
     with LocalStack.start() as stack:
         hub = DemoHub(stack, 0)
         hub.prepare()
         extra = int(rate * seconds)
-        ready = list(
-            track(statements(hub, count + extra + 200, 7), "statements", count + extra, console=console, transient=True)
-        )
+        many = count + extra + 200
+        ready = list(track(statements(hub, many, 7), "statements made", many))
         hub.start()
-        _await(lambda: knows_agreements(hub) and all(hub.stack.supervisor.pid(n) for n in STAGES), "the stages")
+        _await(lambda: all(hub.stack.supervisor.pid(name) for name in STAGES), "the stages")
         _await(lambda: stages_at_rest(hub), "the stages at rest")
         throughput(hub, ready[:200])
         figures = {"whole_chain": throughput(hub, ready[200 : 200 + count])}

@@ -103,14 +103,14 @@ class Chain:
 
     # processes
 
-    def start(self) -> None:
-        """Everything but the clock, which is told; the agreements are known before the first statement comes."""
-        self.decide(self.world.agreements)
+    def start(self, *, agreed: bool = True) -> None:
+        """Everything but the clock, which is told. `agreed`: the agreements are published, if not yet read everywhere."""
+        if agreed:
+            self.decide(self.world.agreements)
         for name in STAGES:
             self.start_stage(name)
         self.hub.start_notifier()
         self.children.append("notifier")
-        self.wait(lambda: self.waiting("intake") == 0, "intake to read the agreements")
 
     def start_stage(self, name: str, slot: int = 0, *, restart: bool = True) -> str:
         child = self.hub.start_stage(name, slot, restart=restart)
@@ -333,7 +333,7 @@ class Chains:
     made: list[tuple[Chain, Databases]]
 
     @contextmanager
-    def running(self, name: str) -> Iterator[Chain]:
+    def running(self, name: str, *, agreed: bool = True) -> Iterator[Chain]:
         """A chain that was started; its processes end with the block, its topics and tables with the session."""
         databases = self.stack.new_databases(secrets.token_hex(4))
         mine = replace(databases, keys=self.keys.keys)
@@ -341,7 +341,7 @@ class Chains:
         chain = Chain(self.stack, self.admin, self.wire, mine, self.secrets, self.world, logs)
         self.made.append((chain, databases))
         try:
-            chain.start()
+            chain.start(agreed=agreed)
             yield chain
         finally:
             chain.stop()

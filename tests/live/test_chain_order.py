@@ -19,8 +19,9 @@ pytest_plugins = ("chain_fixtures",)
 
 
 def test_another_order_with_restarts_ends_the_same(chains: Chains, calm: Outcome) -> None:
-    """Shuffled, in parts with rest between, so that much is told that turns out otherwise; one day first, two in the middle."""
-    with chains.running("shuffled") as chain:
+    """Shuffled, in parts with rest between, so that much is told that turns out otherwise; one day first, two in the middle;
+    and the agreements only after the first part."""
+    with chains.running("shuffled", agreed=False) as chain:
         rng = Random(chain.world.seed + 1)
         said = chain.world.shuffled(rng)
         part = len(said) // 4
@@ -28,6 +29,10 @@ def test_another_order_with_restarts_ends_the_same(chains: Chains, calm: Outcome
         chain.decide(decisions[:3])
         chain.tell_days(DAYS[0])
         chain.send(said[:part])
+        chain.rest()
+        assert not chain.query("intake", "SELECT FROM statement")
+        assert len(chain.query("intake", "SELECT FROM waiting")) == len(chain.sent)
+        chain.decide(chain.world.agreements)
         chain.rest()
         chain.send(said[part : 2 * part])
         chain.signal("intake", signal.SIGTERM)
@@ -51,12 +56,13 @@ def test_another_order_with_restarts_ends_the_same(chains: Chains, calm: Outcome
 @pytest.mark.parametrize("number", range(4))
 def test_any_order_ends_the_same(number: int, chains: Chains, calm: Outcome) -> None:
     """Statements, decisions, days, rests and restarts, each in any place; decisions and days in their own order."""
-    with chains.running(f"any{number}") as chain:
+    with chains.running(f"any{number}", agreed=False) as chain:
         rng = Random(chain.world.seed + 100 + number)
         steps: list[Callable[[], None]] = [partial(chain.send, [said]) for said in chain.world.shuffled(rng)]
         kills = [(stage, rng.choice((signal.SIGTERM, signal.SIGKILL))) for stage in (*STAGES, "notifier")]
+        decisions = [*chain.world.agreements, *chain.world.decisions]
         for others in (
-            [partial(chain.decide, [decision]) for decision in chain.world.decisions],
+            [partial(chain.decide, [decision]) for decision in decisions],
             [partial(chain.tell_days, day) for day in DAYS],
             [chain.rest] * rng.randrange(6),
             [partial(chain.signal, child, number) for child, number in kills],

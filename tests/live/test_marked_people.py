@@ -33,7 +33,7 @@ from markers import Marker
 from samenloop_deploy.demo.connectors import connector_at_rest
 from samenloop_deploy.demo.hub import DemoHub
 from samenloop_deploy.demo.partner_systems import Options, PartnerSystems, write_ready
-from samenloop_deploy.demo.standing import knows_agreements, stages_at_rest
+from samenloop_deploy.demo.standing import stages_at_rest
 from samenloop_deploy.local import LocalStack
 from samenloop_processors.metrics import HubMetrics, MetricsServer
 
@@ -95,7 +95,6 @@ def lived() -> Iterator[Lived]:
             write_ready(hub.ready_file, systems.description())
             hub.prepare()
             hub.start()
-            until(lambda: knows_agreements(hub), "intake knows the agreements")
             hub.start_connectors()
             lived = Lived(hub, world)
             live_through(lived)

@@ -22,7 +22,7 @@ from samenloop_deploy.demo import access
 from samenloop_deploy.demo.connectors import case_refs, connector_at_rest, feed_of_source
 from samenloop_deploy.demo.feeds import FEEDS
 from samenloop_deploy.demo.hub import DemoHub
-from samenloop_deploy.demo.standing import knows_agreements, stages_at_rest
+from samenloop_deploy.demo.standing import stages_at_rest
 from samenloop_deploy.demo.summary import Figures, Held, figures, read_hub
 from samenloop_deploy.local import ChildFailed, LocalStack, Progress, ProgressCallback, Supervisor
 from samenloop_processors.keys import KeyStore
@@ -116,7 +116,6 @@ class _Demo:
         progress(Progress("stages, clock, notifier and pages"))
         self.hub.start()
         self._until(self.hub.ready_file.exists, "the partner systems to start")
-        self._until(lambda: knows_agreements(self.hub), "intake to read the agreements")
         self.hub.start_connectors()
         access.leave(self.hub)
         self.keys = KeyStore(

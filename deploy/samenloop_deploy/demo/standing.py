@@ -51,13 +51,3 @@ def stages_at_rest(hub: DemoHub) -> bool:
         return all(not (s := stage_status(hub, name)).waiting and not s.outbox_rows for name in STAGES)
     except (LookupError, psycopg.errors.UndefinedTable):
         return False
-
-
-def knows_agreements(hub: DemoHub) -> bool:
-    """Whether intake has read every decision there is: a statement that comes before its area's agreement is refused."""
-    try:
-        inputs = stage_status(hub, "intake").inputs
-    except (LookupError, psycopg.errors.UndefinedTable):
-        return False
-    read = [standing for standing in inputs if standing.topic == hub.topics.decisions]
-    return bool(read) and not any(standing.waiting for standing in read)

@@ -107,7 +107,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One involvement in its newest version. ``ends_on`` is the last day of it, as both sources write it.
+    """One involvement in its newest version. ``ends_on`` is the last day of it, as most sources write it.
 
     ``changed_at`` is the source's own time of the last change, strictly rising per organisation. ``vanished_on``: from that
     day the source no longer has it, without a word.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,8 +28,8 @@ class GgdConnector:
     """One stream, the export. Its cursor:
 
     ``since``: up to which instant, in the server's own words, everything is known. ``whole``: the instant of the last complete
-    export. ``job``: an export that was asked for and not yet read, so that a restart goes on with it. ``known`` and
-    ``related``: see `known`. ``at``: the last reading.
+    export. ``behind``: the last one was not all that was asked for. ``job``: an export that was asked for and not yet read, so
+    that a restart goes on with it. ``known`` and ``related``: see `known`. ``at``: the last reading.
     """
 
     Config = GgdConfig
@@ -51,8 +51,11 @@ class GgdConnector:
         return [f"{self._config.base_url} lets us in"]
 
     def read(self, known: Known) -> Iterator[Reading | Failed]:
+        cursor = dict(known.cursor(STREAM) or {})
         try:
-            yield from self._round(dict(known.cursor(STREAM) or {}))
+            cursor = yield from self._export(cursor)
+            if self._is_whole_due(cursor):
+                yield from self._export(cursor, whole=True)
         except EdgeError as error:
             yield Failed(STREAM, error)
 
@@ -65,9 +68,10 @@ class GgdConnector:
     def close(self) -> None:
         self._client.close()
 
-    def _round(self, cursor: dict[str, Any]) -> Iterator[Reading | Failed]:
+    def _export(self, cursor: dict[str, Any], whole: bool = False) -> Generator[Reading | Failed, None, dict[str, Any]]:
+        """One export: the job that was begun before, or a new one. Returns where we stand then."""
         if "job" not in cursor:
-            cursor["job"] = self._kick_off(cursor)
+            cursor["job"] = self._kick_off(cursor, whole)
             yield self._nothing(cursor)
         job, spoken = cursor["job"], KnownEpisodes(cursor)
         try:
@@ -88,14 +92,18 @@ class GgdConnector:
         yield Reading(STREAM, after["at"], False, items, cursor=after, done=lambda: self._client.drop(job["url"]))
         if export.failed:
             yield Failed(STREAM, _partial(export))
+        return after
 
-    def _kick_off(self, cursor: Mapping[str, Any]) -> dict[str, Any]:
+    def _is_whole_due(self, cursor: Mapping[str, Any]) -> bool:
+        """Only after an export of changes that came through: a complete export tells of no deletions."""
+        came_through = "since" in cursor and not cursor.get("behind")
+        return came_through and micros(self._now()) - cursor.get("whole", 0) >= self._config.whole_days * DAY
+
+    def _kick_off(self, cursor: Mapping[str, Any], whole: bool) -> dict[str, Any]:
         """Everything, at the first time and when it is due again; else what changed since the last export."""
-        since = cursor.get("since")
-        due = micros(self._now()) - cursor.get("whole", 0) >= self._config.whole_days * DAY
-        whole = since is None or due
-        start = None if whole else _earlier(str(since), self._config.overlap_seconds)
-        return {"url": self._client.kick_off(start), "whole": whole}
+        since = None if whole else cursor.get("since")
+        start = _earlier(str(since), self._config.overlap_seconds) if since else None
+        return {"url": self._client.kick_off(start), "whole": start is None}
 
     def _nothing(self, cursor: dict[str, Any]) -> Reading:
         """A reading that only saves where we stand."""
@@ -111,7 +119,9 @@ class GgdConnector:
         self, cursor: Mapping[str, Any], export: Export, manifest: Manifest, spoken: KnownEpisodes
     ) -> dict[str, Any]:
         """Where we stand after an export. After one that the server could not finish, the next begins where this one did."""
-        done = {} if export.failed else {"since": manifest.at} | ({"whole": export.at} if export.whole else {})
+        done: dict[str, Any] = {"behind": True}
+        if not export.failed:
+            done = {"since": manifest.at} | ({"whole": export.at} if export.whole else {})
         kept = {name: cursor[name] for name in ("since", "whole") if name in cursor}
         return {**kept, **done, "at": self._instant(cursor), **spoken.record()}
 

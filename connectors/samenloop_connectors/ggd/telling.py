@@ -7,7 +7,8 @@ newest of all says who manages the episode now, and all others are told that it 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from samenloop_connectors.ggd.export import Export
 from samenloop_connectors.ggd.known import Known, Spoken
@@ -37,7 +38,18 @@ def tell(export: Export, known: Known, confirm_days: int, *, complete: bool) -> 
     told += _changed_persons(export, known, persons_told)
     if complete and export.sound:
         told += _absent(export, known)
-    return [*told, *export.unreadable]
+    return [*_together(each for each in told if isinstance(each, Item)),
+            *(each for each in told if isinstance(each, Unreadable)), *export.unreadable]  # fmt: skip
+
+
+def _together(items: Iterable[Item]) -> Iterator[Item]:
+    """All parts of a case one after the other, so that one statement is made of them."""
+    cases: dict[tuple[str, str], list[Item]] = {}
+    for item in items:
+        cases.setdefault((item.organisation, item.case_number), []).append(item)
+    for parts in cases.values():
+        yield from (replace(part, more=True) for part in parts[:-1])
+        yield parts[-1]
 
 
 def _episode(

@@ -2,11 +2,13 @@
 
 from typing import Final
 
-from . import backoffice, mee, smwo
+from . import backoffice, ggd, istandaarden, mee, smwo
 from .feed import Feed
 
 FEEDS: Final[tuple[Feed, ...]] = (
     smwo.FEED,
     backoffice.FEED,
+    istandaarden.FEED,
     mee.FEED,
+    ggd.FEED,
 )

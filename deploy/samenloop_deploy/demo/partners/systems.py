@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from .fhir import Fhir
 from .gws import Gws
+from .istandaarden import Istandaarden
 from .mee import Mee
 from .regas import Regas
 from .seam import PartnerSystem, Surroundings
@@ -13,5 +15,7 @@ def open_systems(surroundings: Surroundings) -> tuple[PartnerSystem, ...]:
     return (
         Regas.of(surroundings),
         Gws(surroundings),
+        Istandaarden(surroundings),
         Mee(surroundings),
+        Fhir(surroundings),
     )

@@ -616,7 +616,7 @@ _MESSAGES = {
 
 def _final(order: list[str], cuts: list[str]) -> Any:
     with TemporaryDirectory() as root:
-        tap = Tap(Path(root))
+        tap = Tap(Path(root), handled=Path(root) / "done")
         for position, (name, cut) in enumerate(zip(order, cuts, strict=True)):
             content = _MESSAGES[name]
             tap.drop(envelope(content, function="") if position % 3 == 1 else content)

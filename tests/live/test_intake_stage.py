@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from gate_rig import BSN, KEK, MATCHING, SOCIAL_WORK, T0, Rig, ref, stated
+from gate_rig import AGREEMENT, BSN, KEK, MATCHING, SOCIAL_WORK, T0, Rig, ref, stated
 from wire import PARTITIONS
 
 from samenloop_processors.intake.domain.persons import MatchingKey
@@ -98,7 +98,7 @@ def test_refused_withheld_ended_and_retracted_in_either_order(rig: Rig) -> None:
     rig.say(stated("r"))
     retracted = rig.say(stated("r", status=Status.RETRACTED, revision=6))
     never = rig.say(stated("n", **bad))
-    foreign = rig.say(stated("f", **SOCIAL_WORK))
+    foreign = rig.say(stated("f", **SOCIAL_WORK | {"organisation": "mee-a2"}))
     told = rig.verdicts(foreign)
     assert told[never.statement_id] == (ReceiptKind.REFUSED, (ReceiptCode.PURPOSE_NOT_AGREED,))
     assert told[foreign.statement_id] == (ReceiptKind.REFUSED, (ReceiptCode.BSN_STRIPPED, ReceiptCode.WRONG_SENDER))
@@ -196,7 +196,7 @@ def test_a_new_dutch_day_brings_the_count_and_hash_of_what_is_held(rig: Rig) -> 
     rig.receipts(rig.say(stated("next day")))
     found = [codec.decode(record.value, Receipt) for record in rig.wire.read(rig.topics.receipts("backoffice"))]
     days = {receipt.organisation: receipt for receipt in found if receipt.kind is ReceiptKind.RECONCILIATION}
-    assert set(days) == {"gemeente-valkenswaard", "gemeente-cranendonck", "gemeente-heeze-leende"}
+    assert set(days) == {organisation.id for organisation in AGREEMENT.organisations_of("backoffice")}
     mine = days["gemeente-valkenswaard"]
     assert (mine.day, mine.held_count) == (T0.date(), 2)
     assert mine.held_hash == hash_of(str(statement.statement_id) for statement in held[1:])

@@ -14,6 +14,7 @@ from samenloop_deploy.cli.console import (
     BadConfiguration,
     CommandError,
     Exit,
+    people,
     print_json,
     print_table,
     reporting,
@@ -150,6 +151,24 @@ def rebase(
             print_json(rows)
         else:
             print_table(f"stage {name} now stands at", rows)
+
+
+@app.command()
+def resume(
+    name: Name, topic: Annotated[str, typer.Argument(help="The paused topic in full, as `stage status` names it.")]
+) -> None:
+    """End the pause of a partner's topic now. The stage goes on within a second, and its partner is told."""
+    with reporting():
+        from samenloop_processors.engine import status as engine
+
+        stage, settings = _from_environment(name)
+        try:
+            ended = engine.resume(stage, settings, topic)
+        except LookupError as error:
+            raise CommandError(str(error)) from None
+        if not ended:
+            raise CommandError(f"{topic} is not paused", Exit.WRONG_USE)
+        people.print(f"{topic} goes on", highlight=False)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from samenloop_processors.engine import lenient
 from samenloop_processors.engine.api import Incoming
 from samenloop_processors.engine.applier import Applier
 from samenloop_processors.engine.transaction import Place
@@ -146,6 +147,7 @@ class DbTransport(driver.Transport):
 
 def make_app(name: str, inputs: tuple[str, ...], runtime: Runtime, **conf: Any) -> StageApp:
     """A Faust application whose one agent makes it subscribe and carries no event."""
+    lenient.install()
     app = StageApp(
         name,
         topic_allow_declare=False,

@@ -1,4 +1,4 @@
-"""Digests of the Faust bodies that the batch intake leans on.
+"""Digests of the bodies in Faust and aiokafka that the batch intake leans on.
 
 When a release changes one: read the difference, run the account of ids under joins, leaves and kills again, pin anew.
 """
@@ -9,6 +9,9 @@ import hashlib
 import inspect
 from typing import Any
 
+from aiokafka.consumer import fetcher
+from aiokafka.record.default_records import _DefaultRecordBatchPy
+from aiokafka.record.memory_records import _MemoryRecordsPy
 from faust.app.base import App
 from faust.tables.recovery import Recovery
 from faust.transport import consumer
@@ -35,6 +38,9 @@ LEANS_ON: tuple[Any, ...] = (
     driver.AIOKafkaConsumerThread._seek_wait,
     driver.AIOKafkaConsumerThread._commit,
     driver.AIOKafkaConsumerThread._highwaters,
+    fetcher.PartitionRecords._unpack_records,
+    _MemoryRecordsPy.next_batch,
+    _DefaultRecordBatchPy._read_msg,
     App._stop_consumer,
     App._on_partitions_revoked,
     App._on_partitions_assigned,

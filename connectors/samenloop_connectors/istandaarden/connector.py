@@ -13,6 +13,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -117,15 +118,15 @@ class IstandaardenConnector:
                 closed.append(place)
                 continue
             taken.append((path, mark))
-            cleared.append(place)
+            cleared += [place, *(place_of(path.name, n) for n in _readable(message))]
             if message is not None and provider is not None:
-                found.append((place, message, provider))
+                found.append((path.name, message, provider))
                 if message.rejects_all:
                     news[_key(message.header)] = message.header
         fresh = {key: header for key, header in news.items() if key not in rejected}
         rejected |= {key: header.day.isoformat() for key, header in fresh.items()}
-        for place, message, provider in found:
-            items += self._items(place, message, provider, _key(message.header) in rejected)
+        for name, message, provider in found:
+            items += self._items(name, message, provider, _key(message.header) in rejected)
         for header in fresh.values():
             items += self._rejections_of(known, header)
         return Reading(
@@ -157,13 +158,12 @@ class IstandaardenConnector:
             raise DataError("unknown_provider", "Ontvanger" if header.kind == "301" else "Afzender")
         return provider
 
-    def _items(self, place: str, message: Message, provider: Provider, rejected: bool) -> Iterator[Item | Unreadable]:
+    def _items(self, name: str, message: Message, provider: Provider, rejected: bool) -> Iterator[Item | Unreadable]:
         header = message.header
         by_case: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
-        for each in message.classes:
+        for position, each in enumerate(message.classes, 1):
             if isinstance(each, Spoiled):
-                number = self._case(message, each.allocation, {}) if each.allocation else ""
-                yield Unreadable(place, each.code, each.field, provider.id if number else "", number)
+                yield Unreadable(place_of(name, position), each.code, each.field)
             elif self._config.product(provider, header.law, each.content["category"]).service_group is not None:
                 by_case[self._case(message, each.allocation, each.content)].append(each.content)
         for number, classes in sorted(by_case.items()):
@@ -192,7 +192,8 @@ class IstandaardenConnector:
             self._settled.add(mark)
             if self._config.handled is not None:
                 self._config.handled.mkdir(parents=True, exist_ok=True)
-                path.replace(self._config.handled / path.name)
+                with suppress(FileNotFoundError):
+                    path.replace(self._config.handled / path.name)
 
 
 def case_number(municipality: str, law: Law, bsn: str, allocation: str, product: str = "") -> str:
@@ -207,9 +208,16 @@ def case_number(municipality: str, law: Law, bsn: str, allocation: str, product:
     return f"{municipality}/{law}/{product}/{digest[:12]}"
 
 
-def place_of(name: str) -> str:
-    """A file's name as it may be shown: without a number that could be somebody's BSN."""
-    return _NINE.sub(lambda match: "*" * 9 if passes_eleven_test(match[0]) else match[0], name)
+def place_of(name: str, position: int = 0) -> str:
+    """A file's name as it may be shown, without a number that could be somebody's BSN; and which of its classes is meant."""
+    shown = _NINE.sub(lambda match: "*" * 9 if passes_eleven_test(match[0]) else match[0], name)
+    return f"{shown}, class {position}" if position else shown
+
+
+def _readable(message: Message | None) -> Iterator[int]:
+    """Which classes of a message can be read, from 1."""
+    classes = message.classes if message else ()
+    return (position for position, each in enumerate(classes, 1) if not isinstance(each, Spoiled))
 
 
 def _item(

@@ -77,7 +77,6 @@ class Told:
 class Spoiled:
     """A class that cannot be read."""
 
-    allocation: str
     code: str
     field: str
 
@@ -171,7 +170,6 @@ class _Reader:
         for element in client.iterfind(f"{{{self._own}}}{group}/{{{self._own}}}{name}"):
             if self._returned and not (wrong or self._wrong(element)):
                 continue
-            allocation = ""
             try:
                 number = self._text(element, "ToewijzingNummer")
                 allocation = str(int(number)) if number.isascii() and number.isdigit() else ""
@@ -179,7 +177,7 @@ class _Reader:
                     _bad("unreadable" if number else "missing", "ToewijzingNummer")
                 yield Told(allocation, self._class(element))
             except DataError as error:
-                yield Spoiled(allocation, error.code, error.field)
+                yield Spoiled(error.code, error.field)
 
     def _class(self, element: etree._Element) -> Class:
         product = element.find(f"{{{self._own}}}Product")

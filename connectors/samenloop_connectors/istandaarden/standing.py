@@ -97,10 +97,8 @@ def case_of(parts: Mapping[str, Payload]) -> Case:
 def _notes(part: Payload) -> Iterator[Note]:
     """The classes of a message, each key once: of delete and new of one key only the new."""
     told: dict[tuple[str, ...], Mapping[str, Any]] = {}
-    for content in sorted(part["classes"], key=ids.canonical_json):
-        key = _key(part["kind"], content)
-        if key not in told or content.get("status", _NEW) == _NEW:
-            told[key] = content
+    for content in sorted(part["classes"], key=lambda each: (each.get("status", _NEW), ids.canonical_json(each))):
+        told.setdefault(_key(part["kind"], content), content)
     for content in told.values():
         yield Note(part["kind"], date.fromisoformat(part["day"]), part["message"], content, part["client"])
 

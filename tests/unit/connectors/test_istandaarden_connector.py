@@ -249,7 +249,7 @@ def test_a_reason_of_the_other_law_is_set_aside(tap: Tap, law: str, reason: str)
     tap.drop(message("307", stop("2026-03-31", reason), law=law, day="2026-04-01"))
     tap.edge.runner.round()
     assert tap.edge.statements() == []
-    assert tap.set_aside() == [("bericht0001.xml", "unknown_code", "RedenBeeindiging")]
+    assert tap.set_aside() == [("bericht0001.xml, class 1", "unknown_code", "RedenBeeindiging")]
 
 
 def test_the_same_message_twice_says_nothing_new(tap: Tap) -> None:
@@ -495,7 +495,7 @@ def test_what_is_set_aside_tells_why_and_stays(tap: Tap, content: bytes, code: s
     tap.drop(content)
     for _ in range(2):
         assert tap.edge.runner.round().failed == ()
-    assert tap.set_aside() == [("bericht0001.xml", code, field)]
+    assert [(place.partition(",")[0], *why) for place, *why in tap.set_aside()] == [("bericht0001.xml", code, field)]
     assert tap.edge.statements() == []
     assert len(list(tap.folder.iterdir())) == 1
 
@@ -527,8 +527,18 @@ def test_days_that_a_source_may_be_ahead(tmp_path: Path) -> None:
 def test_one_class_that_cannot_be_read_leaves_the_others(tap: Tap) -> None:
     tap.take(message("305", start(status="2"), start(allocation="300202")))
     assert says(tap.edge.only()) == ACTIVE
-    (case,) = status(tap.edge.state, "backoffice").set_aside
-    assert (case.code, case.field, case.place) == ("unknown_code", "StatusAanlevering", "bericht0001.xml")
+    assert says(tap.take(message("305", start("2026-01-13", allocation="300202"), number="2"))) == ACTIVE
+    assert tap.set_aside() == [("bericht0001.xml, class 1", "unknown_code", "StatusAanlevering")], "still unread"
+    (tap.folder / "bericht0001.xml").write_bytes(message("305", start(allocation="300202"), start()))
+    tap.edge.runner.round()
+    assert tap.set_aside() == []
+    assert len(tap.edge.final()) == 2
+
+
+def test_a_class_without_an_allocation_that_cannot_be_read_is_not_forgotten(tap: Tap) -> None:
+    tap.drop(message("305", start(allocation="", status="2"), start()))
+    tap.edge.runner.round()
+    assert tap.set_aside() == [("bericht0001.xml, class 1", "unknown_code", "StatusAanlevering")]
 
 
 def test_messages_of_providers_outside_the_agreement_can_be_skipped(tmp_path: Path) -> None:

@@ -80,11 +80,8 @@ def _own_rights(scene: Scene) -> Said:
 
 
 def _operations(topic: Mapping[str, Any]) -> set[str]:
-    """The broker's own word for what the asking user may do with a topic: a bit per operation."""
-    from kafka.admin import ACLOperation
-
-    bits = int(topic.get("topic_authorized_operations") or 0)
-    return {o.name.lower() for o in ACLOperation if bits >= 0 and o.value < 32 and bits & (1 << o.value)}
+    """The broker's own word for what the asking user may do with a topic."""
+    return {str(operation).lower() for operation in topic.get("authorized_operations") or ()}
 
 
 def _by_principal(acls: list[Any]) -> str:

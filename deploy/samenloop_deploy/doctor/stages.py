@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, LiteralString
+from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 from samenloop_deploy.doctor.checks import Check
 from samenloop_deploy.doctor.finding import CannotTell, Said, fine, some, span, warn, wrong
 from samenloop_deploy.doctor.scene import Scene
 from samenloop_schemas.dates import dutch_day
+
+if TYPE_CHECKING:
+    from samenloop_deploy.quarantine.records import Entry
 
 STAGES: Final = ("intake", "clients", "overlaps", "views")
 PROCESSES: Final = {
@@ -28,6 +32,7 @@ WHERE NOT EXISTS (SELECT FROM notice_sent s
     WHERE s.area = d.area AND s.notice_id = d.notice_id AND s.kind = 'NOTICE_DELIVERED')
 AND NOT EXISTS (SELECT FROM notifier.delivery n WHERE n.area = d.area AND n.notice_id = d.notice_id)"""
 QUARANTINE_MANY: Final = 100
+_TOO_NEW: Final = "unknown_schema"
 _Place = tuple[str, int]
 
 
@@ -114,35 +119,40 @@ def outboxes(scene: Scene) -> Said:
 
 
 def quarantine(scene: Scene) -> Said:
-    """By what is set apart and waits for somebody."""
-    counts: dict[str, int] = {}
-    for stage in _known(scene):
-        for partner, code, count in _rows(
-            scene, stage, "SELECT partner, code, count(*) FROM quarantined WHERE code <> 'unknown_schema' GROUP BY 1, 2"
-        ):
-            counts[f"{partner} {code.lower()}"] = counts.get(f"{partner} {code.lower()}", 0) + count
-    if (total := sum(counts.values())) > QUARANTINE_MANY:
-        found = some([f"{count} {what}" for what, count in sorted(counts.items(), key=lambda c: -c[1])])
+    """What was set apart and nobody has decided on."""
+    waiting = [(entry.partner, reason) for entry in _set_apart(scene) for reason in entry.reasons if reason != _TOO_NEW]
+    if len(waiting) > QUARANTINE_MANY:
+        kinds = [f"{count} {partner} {reason}" for (partner, reason), count in Counter(waiting).most_common()]
         todo = "`samenloop quarantine list` shows what and why; mend it at the source, then `retry` or `discard`"
-        return warn(f"{total} records: {found}", todo)
-    return fine(f"{total} records set apart since the start" if total else "empty")
+        return warn(f"{len(waiting)} records: {some(kinds)}", todo)
+    return fine(f"{len(waiting)} records that somebody has yet to decide on" if waiting else "nothing open")
 
 
 def schemas(scene: Scene) -> Said:
     """Records written by a newer release than reads them."""
-    found = [
-        f"{count} from {partner} at {stage}"
-        for stage in _known(scene)
-        for partner, count in _rows(
-            scene, stage, "SELECT partner, count(*) FROM quarantined WHERE code = 'unknown_schema' GROUP BY 1"
-        )
-    ]
+    found = Counter(entry.partner for entry in _set_apart(scene) if _TOO_NEW in entry.reasons)
     if found:
         return wrong(
-            f"records in a schema that this release does not know: {some(found)}",
-            "bring the hub to the newest release, then `samenloop quarantine retry` them",
+            f"records in a schema that this release does not know: {some([f'{n} from {p}' for p, n in found.items()])}",
+            "bring the hub to the newest release, then `samenloop quarantine retry --reason unknown_schema`; "
+            "is it noise and no release of ours, `discard` it",
         )
     return fine("all known")
+
+
+def _set_apart(scene: Scene) -> list[Entry]:
+    """The open entries of all quarantine topics."""
+    from kafka.errors import KafkaError
+
+    from samenloop_deploy.quarantine.reading import NotReadable, look
+
+    def find() -> list[Entry]:
+        try:
+            return [entry for entry in look(scene.let_in(), scene.topics) if entry.state == "open"]
+        except (NotReadable, KafkaError, TimeoutError) as no:
+            raise CannotTell(f"this user may not look into quarantine ({type(no).__name__})") from None
+
+    return scene.once("quarantine", find)
 
 
 def paused(scene: Scene) -> Said:

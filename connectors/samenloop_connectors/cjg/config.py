@@ -96,7 +96,7 @@ class CjgConfig(ConnectorConfig):
     retracting: tuple[str, ...] = ()
     legal_bases: dict[str, Code] = Field(default_factory=dict)
     poll_seconds: float = Field(default=300.0, gt=0)
-    reconcile_seconds: float = Field(default=3600.0, gt=0)
+    reconcile_seconds: float = Field(default=3600.0, ge=0)
     reconcile_days: int = Field(default=90, ge=1)
     whole_hours: float = Field(default=24.0, gt=0)
     ended_days: int = Field(default=1826, ge=0)

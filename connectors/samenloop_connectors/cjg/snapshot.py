@@ -101,7 +101,7 @@ def snapshot(
         key = _key(role, digest)
         if key is None:
             continue
-        case_number = f"{number}/{key[:12]}"
+        case_number = f"{number}/{_own_number(role) or key[:12]}"
         if not _is_named(role):
             unnamed.append(case_number)
             continue
@@ -156,12 +156,12 @@ def _is_person(role: Mapping[str, Any]) -> bool:
 
 
 def _key(role: Mapping[str, Any], digest: Digest) -> str | None:
-    """Who somebody is to this source, hashed: by BSN, else by another number, an address, or name and birth date together.
-    None for an anonymous consult."""
+    """Who somebody is to this source, hashed: by the source's own number, else the BSN, an address, or name and birth date
+    together. None for an anonymous consult."""
     person = _mapping(role, "betrokkeneIdentificatie")
     for kind, number in (
+        ("anp", _own_number(role)),
         ("bsn", valid_bsn(text(person.get("inpBsn"))) or ""),
-        ("anp", text(person.get("anpIdentificatie"))),
         ("betrokkene", text(role.get("betrokkene"))),
     ):
         if number:
@@ -170,6 +170,10 @@ def _key(role: Mapping[str, Any], digest: Digest) -> str | None:
         return None
     names = [text(person.get(each)).lower() for each in ("geslachtsnaam", "voornamen", "voorletters", "geboortedatum")]
     return digest("name:" + "|".join(names))
+
+
+def _own_number(role: Mapping[str, Any]) -> str:
+    return text(_mapping(role, "betrokkeneIdentificatie").get("anpIdentificatie"))
 
 
 def _is_named(role: Mapping[str, Any]) -> bool:

@@ -2,13 +2,14 @@
 
 from typing import Final
 
-from . import backoffice, ggd, istandaarden, mee, smwo
+from . import backoffice, cjg, ggd, istandaarden, mee, smwo
 from .feed import Feed
 
 FEEDS: Final[tuple[Feed, ...]] = (
     smwo.FEED,
     backoffice.FEED,
     istandaarden.FEED,
+    cjg.FEED,
     mee.FEED,
     ggd.FEED,
 )

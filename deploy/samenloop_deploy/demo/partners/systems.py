@@ -8,6 +8,7 @@ from .istandaarden import Istandaarden
 from .mee import Mee
 from .regas import Regas
 from .seam import PartnerSystem, Surroundings
+from .zgw import Zgw
 
 
 def open_systems(surroundings: Surroundings) -> tuple[PartnerSystem, ...]:
@@ -18,4 +19,5 @@ def open_systems(surroundings: Surroundings) -> tuple[PartnerSystem, ...]:
         Istandaarden(surroundings),
         Mee(surroundings),
         Fhir(surroundings),
+        Zgw(surroundings),
     )

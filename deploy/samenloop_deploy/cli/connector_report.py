@@ -129,6 +129,7 @@ def _statements(status: ConnectorStatus) -> dict[str, object]:
         "accepted": f"{taken} ({status.remarked} with a remark)" if status.remarked else taken,
         "refused": status.outcomes.get("REFUSED", 0),
         "set apart at the hub": status.outcomes.get("QUARANTINED", 0),
+        "waiting for an agreement": status.outcomes.get("WAITING", 0),
         "not yet heard of": status.unheard,
         "waiting to be sent": f"{status.outbox_pending}{waiting}",
         "parked": ", ".join(f"{number} {why}" for why, number in status.outbox_parked.items()) or 0,

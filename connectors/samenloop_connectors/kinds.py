@@ -1,4 +1,4 @@
-"""The kinds of connector, by the word under ``connector:`` in a configuration file.
+"""The kinds of connector, by the word under ``connector:`` in a configuration file, or a partner's own as ``module:Class``.
 
 Imported when asked for: what only one kind needs (XML, workbooks, signed tokens) comes with the extra of its name.
 """
@@ -38,13 +38,17 @@ class ConnectorClass(Protocol):
 
 def connector_class(kind: str) -> ConnectorClass:
     """Raises ConfigurationError for a kind that does not exist or whose extra is not installed."""
-    if kind not in KINDS:
-        raise ConfigurationError(f"connector: must be one of {', '.join(sorted(KINDS))}")
-    module, name = KINDS[kind]
+    module, colon, name = kind.partition(":")
+    if not colon:
+        if kind not in KINDS:
+            known = ", ".join(sorted(KINDS))
+            raise ConfigurationError(f"connector: must be one of {known}, or one of your own as module:Class")
+        module, name = KINDS[kind]
     try:
         found: ConnectorClass = getattr(import_module(module), name)
     except ModuleNotFoundError as missing:
-        raise ConfigurationError(
-            f"connector: {kind} needs the Python package {missing.name}: install samenloop[{kind}]"
-        ) from None
+        what = f"install samenloop[{kind}]" if not colon else "is it on PYTHONPATH?"
+        raise ConfigurationError(f"connector: {kind} needs the Python package {missing.name}: {what}") from None
+    except (AttributeError, ValueError):
+        raise ConfigurationError(f"connector: {kind} names no class") from None
     return found

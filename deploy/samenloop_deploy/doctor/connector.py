@@ -25,6 +25,8 @@ NEEDED_DISK_GB: Final = 0.5
 LATE_POLLS: Final = 3
 """So many rhythms without a complete reading, and the source counts as silent."""
 LEAST_LATE_SECONDS: Final = 60.0
+BY_FILE: Final = frozenset({"backoffice", "mee"})
+"""Kinds that are only read when a file is delivered: how long that may take is the partner's rhythm, not the poll's."""
 WAITS_TOO_LONG_S: Final = 300.0
 REFUSED_MANY: Final = 0.25
 """Share of the cases that the hub refused, above which something is wrong in general."""
@@ -98,7 +100,7 @@ def rhythm(scene: Scene, edge: Edge) -> Said:
     streams = _status(edge).streams
     if not streams:
         raise CannotTell("nothing was read yet")
-    late_after = max(LEAST_LATE_SECONDS, LATE_POLLS * _config(edge).poll_seconds)
+    late_after = _late_after(scene, _config(edge))
     now, silent, failing = datetime.now(UTC), [], []
     for stream in streams:
         if stream.failure:
@@ -111,9 +113,16 @@ def rhythm(scene: Scene, edge: Edge) -> Said:
     if silent:
         return wrong(
             f"not read: {some(silent)}",
-            f"is it running? `samenloop connector run {_config(edge).partner} --config ...`",
+            "is it running (`samenloop connector run`)? Does the source still deliver?",
         )
     return fine(f"{len(streams)} streams read within {span(late_after)}")
+
+
+def _late_after(scene: Scene, config: ConnectorConfig) -> float:
+    """Seconds without a complete reading that are too many."""
+    if config.connector in BY_FILE and (partner := scene.topology.partners.get(config.partner)):
+        return 3600.0 * partner.silent_after_hours
+    return max(LEAST_LATE_SECONDS, LATE_POLLS * config.poll_seconds)
 
 
 def sending(scene: Scene, edge: Edge) -> Said:

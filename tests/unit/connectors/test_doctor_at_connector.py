@@ -18,6 +18,7 @@ from samenloop_connectors.backoffice.config import BackofficeConfig
 from samenloop_connectors.backoffice.connector import BackofficeConnector
 from samenloop_connectors.sdk import inbox
 from samenloop_deploy.cli.doctor import exit_code
+from samenloop_deploy.demo.feeds import FEEDS
 from samenloop_deploy.doctor import Edge as LookedAt
 from samenloop_deploy.doctor import Finding, Scene, connector, examine
 from samenloop_schemas.codes import ReceiptCode, ReceiptKind
@@ -137,7 +138,7 @@ BREAKS: dict[str, tuple[Callable[[Site], None], str, str]] = {
     "a lost state file": (lambda s: shutil.rmtree(s.state), "state file", "holds no state"),
     "a drop folder that is gone": (lambda s: shutil.rmtree(s.folder), "source", "drop"),
     "no reading for long": (
-        lambda s: s.change("UPDATE feed SET succeeded_at = succeeded_at - 86400"),
+        lambda s: s.change("UPDATE feed SET succeeded_at = succeeded_at - 10 * 86400"),
         "readings",
         "not read",
     ),
@@ -188,6 +189,15 @@ def test_what_is_broken_is_the_one_thing_that_is_told(site: Site, what: str) -> 
     found = site.complaints()
     assert set(found) == {check}
     assert said in found[check].found
+
+
+def test_a_file_that_comes_once_a_night_is_not_late_after_an_hour(site: Site) -> None:
+    site.change("UPDATE feed SET succeeded_at = succeeded_at - 86400")
+    assert site.complaints() == {}
+
+
+def test_which_connectors_wait_for_a_file_is_what_the_demo_says_too() -> None:
+    assert {feed.kind for feed in FEEDS if feed.by_file} == connector.BY_FILE
 
 
 def test_an_event_that_the_broker_will_never_take(site: Site) -> None:

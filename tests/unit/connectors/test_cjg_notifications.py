@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,7 @@ def test_a_restart_between_answer_and_fetch_loses_nothing(source: Source, tmp_pa
 
 def test_a_kill_between_what_is_said_and_what_is_noted_says_nothing_twice(source: Source, tmp_path: Path) -> None:
     receiver = Receiver(source, tmp_path)
+    source.now = lambda: NOON - timedelta(minutes=1)
     uuid = source.zaak(1)
     source.role(uuid, person())
     receiver.edge.runner.round()

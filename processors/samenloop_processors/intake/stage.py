@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -54,6 +54,8 @@ class IntakeSettings(BaseSettings):
     partners: str
     """The feeds to read, with commas: ``smwo,backoffice``."""
     matching_key_version: int = 1
+    waiting_days: float = 14.0
+    """How long a statement may wait for an agreement: as long as ``in.<partner>`` is kept."""
 
     def names(self) -> tuple[str, ...]:
         names = tuple(sorted({name.strip() for name in self.partners.split(",") if name.strip()}))
@@ -101,6 +103,7 @@ class IntakeStage(Stage):
         matching: MatchingKey,
         keys: KeyStore,
         metrics: HubMetrics | None = None,
+        waiting_days: float = 14.0,
     ) -> None:
         self._topics = topics
         self._hub_key = hub_key
@@ -108,7 +111,7 @@ class IntakeStage(Stage):
         self.inputs = (topics.decisions, *(topics.inbox(partner) for partner in partners))
         self.outputs = (topics.involvements, *(topics.receipts(partner) for partner in partners))
         self._speaker = Speaker(topics, keys, matching)
-        self._room = WaitingRoom(topics, keys)
+        self._room = WaitingRoom(topics, keys, timedelta(days=waiting_days))
         self._receipts = prometheus_client.Counter(
             "samenloop_receipts",
             "Receipts by code; one that carries no code counts under none.",
@@ -358,7 +361,7 @@ def build(
     if settings.keys_url is None:
         raise ValueError("SAMENLOOP_KEYS_URL is missing")
     keys = KeyStore(settings.keys_url.get_secret_value(), _key(settings.kek, "SAMENLOOP_KEK"), may_create=True)
-    return IntakeStage(settings.topics, intake.names(), hub_key, matching, keys, metrics)
+    return IntakeStage(settings.topics, intake.names(), hub_key, matching, keys, metrics, intake.waiting_days)
 
 
 def _key(secret: SecretStr | None, name: str) -> bytes:

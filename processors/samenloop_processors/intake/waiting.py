@@ -21,7 +21,6 @@ from samenloop_schemas.codes import ReceiptCode, ReceiptKind, Status
 from samenloop_schemas.dates import first_instant, instant_of_ms
 from samenloop_schemas.topics import Topics, area_key, partition_for
 
-WAITS_AT_MOST = timedelta(days=14)
 AT_ONCE = 200
 """As many are opened and judged between two statements in SQL, so that no session counts as idle."""
 DDL = """
@@ -94,9 +93,10 @@ def held(
 class WaitingRoom:
     """The table of those that wait. `keys` may create: a statement is kept under a key that outlives the wait."""
 
-    def __init__(self, topics: Topics, keys: KeyStore) -> None:
+    def __init__(self, topics: Topics, keys: KeyStore, at_most: timedelta) -> None:
         self._topics = topics
         self._keys = keys
+        self._at_most = at_most
 
     def put(self, tx: Tx, coming: Sequence[Held]) -> list[Held]:
         """Keep these; returns those that did not wait already. One whose case was erased is not kept, and says so."""
@@ -126,7 +126,7 @@ class WaitingRoom:
 
     def expire(self, tx: Tx, area: str, partner: str, now_ms: int) -> list[Held]:
         """Those that have waited too long by the time of this feed, out of the table."""
-        before = now_ms - int(WAITS_AT_MOST.total_seconds() * 1000)
+        before = now_ms - int(self._at_most.total_seconds() * 1000)
         return self._opened(area, tx.partitions, tx.execute(_EXPIRE, [area, partner, before]).fetchall())
 
     def _opened(self, area: str, partitions: int, rows: Sequence[Sequence[Any]]) -> list[Held]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mee_drop import Drop, as_csv, as_xlsx, row
 
+from samenloop_connectors.mee.cells import cell_of, number_of
+from samenloop_connectors.mee.config import MeeConfig
+from samenloop_connectors.mee.files import parse_name
+from samenloop_connectors.mee.mapping import Kept, keep, report
+from samenloop_connectors.mee.table import COLUMNS
+from samenloop_connectors.sdk.errors import DataError
 from samenloop_connectors.sdk.status import status
 from samenloop_schemas import codec
 from samenloop_schemas.codes import Consent, Domain, EndReason, Status
@@ -357,3 +364,38 @@ def test_what_a_later_version_of_a_day_repeats_outranks_what_lay_between(drop: D
     person = opened(newest(drop))
     assert person is not None
     assert person.address.house_number == "18"
+
+
+words = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(["#", "=1", "12-03-2026", "99999", "1e9", "00-00-0000", "N", "V", "²"]),
+    st.dates(),
+)
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(COLUMNS, words)), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_whatever_stands_in_the_cells_is_kept_refused_or_set_aside_and_can_be_said(
+    cells: dict[str, Any], agreed: bool
+) -> None:
+    config = MeeConfig.model_validate(
+        {
+            "connector": "mee",
+            "partner": "mee",
+            "state_dir": ".",
+            "folder": ".",
+            "organisations": [{"id": "mee-a2", "area": "a2"}],
+        }
+    )
+    name = parse_name("MEE_mee-a2_20260320.csv")
+    assert name is not None
+    given_row = {column: cell_of(cell) for column, cell in cells.items()}
+    if agreed:
+        given_row |= {"toestemming_schriftelijk": "12-03-2026", "mutatie": "W", "startdatum": "", "einddatum": ""}
+    with suppress(DataError):
+        found = keep(config, name, given_row)
+        if isinstance(found, Kept):
+            said = report(config, config.organisations[0], "1", found.payload)
+            assert said.status in (Status.ANNOUNCED, Status.ACTIVE, Status.ENDED)
+    with suppress(DataError):
+        assert number_of(given_row["dossiernr"], 7) == number_of(number_of(given_row["dossiernr"], 0), 7)

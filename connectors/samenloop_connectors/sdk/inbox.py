@@ -27,6 +27,7 @@ from samenloop_schemas.records import Notice, Receipt
 from samenloop_schemas.topics import Topics
 
 log = logging.getLogger(__name__)
+_SILENCE_S = 15.0
 _OF_THE_FEED = (ReceiptKind.PAUSED, ReceiptKind.RESUMED)
 """What no statement is named in."""
 
@@ -66,9 +67,12 @@ class Listener:
             if self._consumer is None:
                 self._consumer = self._open()
             ends = self._consumer.end_offsets(list(self._consumer.assignment()))
-            taken = 0
+            taken, heard = 0, time.monotonic()
             while any(self._consumer.position(part) < end for part, end in ends.items()):
-                taken += self.listen()
+                if found := self.listen():
+                    taken, heard = taken + found, time.monotonic()
+                elif time.monotonic() - heard > _SILENCE_S:
+                    raise TransientError(f"the broker at {self._access.bootstrap} holds answers and does not give them")
         except kafka_errors.KafkaError as error:
             self.close()
             raise judge(error, self._access, f"{self._receipts} or {self._notices}") from None

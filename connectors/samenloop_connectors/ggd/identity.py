@@ -25,7 +25,7 @@ _USAGE = {
     "NL4": NameUsage.OWN_PARTNER,
 }
 _SEX = {"female": Sex.FEMALE, "male": Sex.MALE, "other": Sex.OTHER}
-_NAME_ORDER = {"official": 0, None: 1, "usual": 2, "nickname": 3}
+_NAME_ORDER = {"official": 0, "": 1, "usual": 2, "nickname": 3}
 """Other uses (old, maiden, temp, anonymous) are no name by which somebody is found now."""
 _HOME = {"HP": AddressKind.HOME, "PHYS": AddressKind.STAY, "TMP": AddressKind.TEMPORARY_STAY, "HV": AddressKind.TEMPORARY_STAY,
          "PST": AddressKind.POSTAL}  # fmt: skip
@@ -47,8 +47,8 @@ class _Names:
 def identity(person: Element, bsn: str = "") -> PersonIdentity:
     """What a person's resource says of who he is."""
     names = sorted(
-        (name for name in _elements(person.get("name")) if name.get("use") in _NAME_ORDER),
-        key=lambda name: _NAME_ORDER[name.get("use")],
+        (name for name in _elements(person.get("name")) if _text(name.get("use")) in _NAME_ORDER),
+        key=lambda name: _NAME_ORDER[_text(name.get("use"))],
     )
     family = next((name for name in names if name.get("family") or name.get("_family")), {})
     own_prefix, own, partner_prefix, partner, usage = _surname(family)

@@ -80,7 +80,7 @@ def service_group(config: GgdConfig, resource: Resource) -> str | None:
         token
         for concept in _list(resource, "type")
         for coding in _list(concept, "coding")
-        for token in (coding.get("code"), f"{coding.get('system')}|{coding.get('code')}")
+        for token in (_text(coding.get("code")), f"{_text(coding.get('system'))}|{_text(coding.get('code'))}")
     }
     return next((group for token, group in config.episode_types.items() if token in found), None)
 
@@ -91,7 +91,7 @@ def episode(config: GgdConfig, resource: Resource, group: str) -> Episode:
     organisation = _organisation(config, resource)
     person, contained = _person(resource, number, rank)
     period = _mapping(resource.get("period"))
-    marks = {mark.get("code") for mark in _list(_mapping(resource.get("meta")), "security")}
+    marks = {_text(mark.get("code")) for mark in _list(_mapping(resource.get("meta")), "security")}
     payload = {
         **_version(rank),
         "status": _text(resource.get("status")),
@@ -179,8 +179,9 @@ def _person(resource: Resource, number: str, rank: tuple[int, str]) -> tuple[str
         found = {"identifier": [subject["identifier"]]}
     if found is None:
         _bad("patient", "missing")
-    own = [each for each in _list(found, "identifier") if each.get("system") not in BSN_SYSTEMS and each.get("value")]
-    known_by = f"{own[0].get('system')}|{own[0]['value']}" if own else f"EpisodeOfCare/{number}"
+    identifiers = [(_text(each.get("system")), _text(each.get("value"))) for each in _list(found, "identifier")]
+    own = [f"{system}|{value}" for system, value in identifiers if value and system not in BSN_SYSTEMS]
+    known_by = own[0] if own else f"EpisodeOfCare/{number}"
     return CONTAINED, {**person(found, rank), "number": known_by}
 
 
@@ -192,7 +193,7 @@ def _organisation(config: GgdConfig, resource: Resource) -> GgdOrganisation | No
     for inside in _list(resource, "contained"):
         if inside.get("resourceType") == "Organization" and local == f"#{inside.get('id')}":
             identifiers += _list(inside, "identifier")
-    codes = {(each.get("system"), _text(each.get("value"))) for each in identifiers}
+    codes = {(_text(each.get("system")), _text(each.get("value"))) for each in identifiers}
     for organisation in config.organisations:
         names = {(system, organisation.agb) for system in AGB_SYSTEMS if organisation.agb}
         names |= {(system, organisation.ura) for system in URA_SYSTEMS if organisation.ura}

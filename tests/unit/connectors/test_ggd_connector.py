@@ -115,6 +115,7 @@ def test_an_episode_in_the_hubs_words(site: Site, server: FhirServer) -> None:
 def test_universal_contact_moments_leave_no_trace(site: Site, server: FhirServer) -> None:
     other = patient("p9", bsn="999990020", name=[{"family": "Algemeen"}])
     server.put(patient(), other, episode(), episode("e9", kind="universal", patient={"reference": "Patient/p9"}))
+    server.put(episode("e8", kind="universal", meta={"lastUpdated": "1960-01-01T00:00:00Z"}))
     for _ in range(3):
         site.night(4)
     assert len(site.edge.final()) == 1

@@ -322,12 +322,24 @@ def test_the_other_facts_of_a_person() -> None:
     ]  # fmt: skip
 
 
+KEYS = (
+    "use",
+    "value",
+    "given",
+    "url",
+    "end",
+    "code",
+    "coding",
+    "system",
+    "identifier",
+    "reference",
+    "extension",
+    "rank",
+)
 json_values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=6),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["use", "value", "given", "url", "end"]), inner)
-    ),
-    max_leaves=6,
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.sampled_from(["#", "#h", BSN, "2026", "MTH"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3),
+    max_leaves=10,
 )
 
 

@@ -41,10 +41,10 @@ class Tell(Protocol):
 
 
 @contextmanager
-def telling(console: Console = people, every: float = PLAIN_EVERY_S) -> Iterator[Tell]:
+def telling(console: Console = people, every: float | None = None) -> Iterator[Tell]:
     """One bar, or one series of lines, per text. A bar that is full stays until the end of the work."""
     if not console.is_terminal:
-        yield _Lines(console, every)
+        yield _Lines(console, PLAIN_EVERY_S if every is None else every)
         return
     columns = (
         SpinnerColumn(),
@@ -86,7 +86,7 @@ class _Bars:
 class _Said:
     first_at: float
     first_done: int
-    at: float = float("-inf")
+    at: float
     line: tuple[int | None, int | None] = (-1, -1)
 
 
@@ -98,10 +98,10 @@ class _Lines:
     _said: dict[str, _Said] = field(default_factory=dict)
 
     def __call__(self, text: str, done: int | None = None, total: int | None = None) -> None:
-        """The first word of a work, its end, and in between one line per interval."""
+        """Of a wait its beginning; of a work with a measure one line per interval and its end, when it lasts that long."""
         now = self.now()
-        said = self._said.setdefault(text, _Said(now, done or 0))
-        ended = done is not None and done == total
+        said = self._said.setdefault(text, _Said(now, done or 0, float("-inf") if done is None else now))
+        ended = done is not None and done == total and said.line != (-1, -1)
         if said.line == (done, total) or (now - said.at < self.every and not ended):
             return
         said.at, said.line = now, (done, total)

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-from rich.progress import Progress as Bars
 
 from samenloop_deploy.cli.connector_report import at
 from samenloop_deploy.cli.console import CommandError, Exit, people, print_json, print_table, reporting
 from samenloop_deploy.cli.environment import kafka_access
 from samenloop_deploy.cli.in_demo import InDemo, connector_of_demo, demo_as
+from samenloop_deploy.cli.progress import telling
 
 if TYPE_CHECKING:
     from samenloop_connectors.sdk.set_aside import Aside
@@ -188,17 +187,9 @@ def _topics() -> Any:
 def _look(partners: Sequence[str] | None) -> list[Entry]:
     from samenloop_deploy.quarantine.reading import NotReadable, look
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bars(*columns, console=people, transient=True) as bars:
-        tasks: dict[str, Any] = {}
-
-        def progress(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what)
-            bars.update(tasks[what], completed=done, total=total)
-
+    with telling() as tell:
         try:
-            return look(kafka_access(), _topics(), partners or (), progress)
+            return look(kafka_access(), _topics(), partners or (), tell)
         except NotReadable as error:
             raise CommandError(str(error), Exit.WRONG_USE) from None
         except TimeoutError as error:
@@ -265,11 +256,8 @@ def _agreed(verb: str, number: int, dry_run: bool, yes: bool, rows: Sequence[dic
 
 @contextmanager
 def _bar(what: str) -> Iterator[Any]:
-    with Bars(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=people, transient=True
-    ) as bars:
-        task = bars.add_task(what)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
+    with telling() as tell:
+        yield lambda done, total: tell(what, done, total)
 
 
 def _report(done: str, entries: Sequence[Entry], dry_run: bool, as_json: bool, **more: Any) -> None:

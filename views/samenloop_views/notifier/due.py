@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -29,6 +29,15 @@ class Own:
     facts: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """`intention`: what the log already holds, if anything was once intended."""
+
+    case: OverlapStatement
+    due: DueNotice
+    intention: bytes | None
+
+
 class DueNotices:
     def __init__(self, database: ViewsDatabase, keys: KeyStore, public_url: str) -> None:
         self._database, self._keys, self._public_url = database, keys, public_url
@@ -48,50 +57,53 @@ class DueNotices:
                    ORDER BY c.detected_at, d.area, d.notice_id LIMIT %s""",
                 (DecisionKind.NOTICE_INTENDED.value, DecisionKind.NOTICE_DELIVERED.value, limit),
             ).fetchall()
-            found: dict[tuple[str, UUID], Delivery] = {}
+            waiting: dict[tuple[str, UUID], _Due] = {}
             for area, notice_id, body, intention in rows:
                 case = codec.decode(body, OverlapStatement)
                 due = next(notice for notice in case.due if notice.notice_id == notice_id)
-                if (area, notice_id) in found:
-                    continue  # stated on two cases while one takes over from the other
-                delivery = self._delivery(connection, case, due, intention)
-                if delivery is not None:
-                    found[area, notice_id] = delivery
-        return list(found.values())
+                # one may be stated on two cases while one takes over from the other
+                waiting.setdefault((area, notice_id), _Due(case, due, intention and bytes(intention)))
+            if not waiting:
+                return []
+            known = _own(connection, waiting.values())
+            book, today = self._agreements.book(connection), days(connection)
+        told: list[tuple[_Due, str, list[Own]]] = []
+        for one in waiting.values():
+            own = [known[one.case.area, fact] for fact in content.own_facts(one.due) if (one.case.area, fact) in known]
+            if len(own) < len(content.own_facts(one.due)):
+                continue
+            agreement = in_force(book, one.case.area, today.get(one.case.area))
+            organisation = agreement.organisation(one.due.organisation) if agreement else None
+            partner = organisation.partner if organisation else own[0].partner if own else ""
+            if partner:
+                told.append((one, partner, [fact for fact in own if fact.partner == partner]))
+            else:
+                log.warning("a notice for %s has no feed to go to", one.due.organisation)
+        refs = self._refs({fact for _, _, own in told for fact in own})
+        return [self._delivery(one, partner, [refs[o] for o in own if o in refs]) for one, partner, own in told]
 
-    def _delivery(
-        self, connection: Connection, case: OverlapStatement, due: DueNotice, intention: bytes | None
-    ) -> Delivery | None:
-        wanted = content.own_facts(due)
-        own = _own(connection, case.area, wanted)
-        if len(own) < len(wanted):
-            return None
-        agreement = in_force(self._agreements.book(connection), case.area, days(connection).get(case.area))
-        organisation = agreement.organisation(due.organisation) if agreement else None
-        partner = organisation.partner if organisation else own[0].partner if own else ""
-        if not partner:
-            log.warning("a notice for %s has no feed to go to", due.organisation)
-            return None
-        refs = self._refs([one for one in own if one.partner == partner])
-        # an intention already on the log is repeated as it was: our own memory may have been lost
-        intended = intention and bytes(intention)
+    def _delivery(self, one: _Due, partner: str, refs: Sequence[str]) -> Delivery:
+        case, due = one.case, one.due
         return Delivery(
             area=case.area,
             notice_id=due.notice_id,
             partner=partner,
             step=Step.TAKEN,
-            intended=intended or codec.encode(content.intended(due, case, datetime.now(UTC))),
+            # an intention already on the log is repeated as it was: our own memory may have been lost
+            intended=one.intention or codec.encode(content.intended(due, case, datetime.now(UTC))),
             notice=codec.encode(content.notice(due, case, refs, self._public_url)),
         )
 
-    def _refs(self, own: Sequence[Own]) -> list[str]:
+    def _refs(self, own: Collection[Own]) -> dict[Own, str]:
         """The partner's own refs; an erased case has none."""
         keys = self._keys.get_many(KeyKind.CASE, [one.case_key_id for one in own]) if own else {}
-        return [
-            envelope.open_facts(key.key, AcceptedStatement(statement_id=one.statement_id, facts=one.facts)).case_ref
+        return {
+            one: envelope.open_facts(
+                key.key, AcceptedStatement(statement_id=one.statement_id, facts=one.facts)
+            ).case_ref
             for one in own
             if isinstance(key := keys[one.case_key_id], DataKey)
-        ]
+        }
 
 
 def delivered(delivery: Delivery) -> bytes:
@@ -99,11 +111,17 @@ def delivered(delivery: Delivery) -> bytes:
     return codec.encode(content.delivered(codec.decode(delivery.intended, Decision), datetime.now(UTC)))
 
 
-def _own(connection: Connection, area: str, facts: Sequence[str]) -> list[Own]:
+def _own(connection: Connection, waiting: Iterable[_Due]) -> dict[tuple[str, str], Own]:
+    """What is stored of the recipients' own involvements, by area and involvement."""
+    wanted = {(one.case.area, fact) for one in waiting for fact in content.own_facts(one.due)}
     rows = connection.execute(
-        """SELECT v.case_key_id, v.partner, v.statement_id, v.facts FROM known_fact k
-           JOIN involvement v ON v.area = k.area AND v.case_key_id = k.case_key_id
-           WHERE k.area = %s AND k.involvement_id = ANY(%s) ORDER BY k.involvement_id""",
-        (area, list(facts)),
+        """SELECT k.area, k.involvement_id, v.case_key_id, v.partner, v.statement_id, v.facts
+           FROM unnest(%s::text[], %s::text[]) AS wanted(area, involvement_id)
+           JOIN known_fact k USING (area, involvement_id)
+           JOIN involvement v ON v.area = k.area AND v.case_key_id = k.case_key_id""",
+        ([area for area, _ in wanted], [fact for _, fact in wanted]),
     )
-    return [Own(case_key_id, partner, statement_id, bytes(body)) for case_key_id, partner, statement_id, body in rows]
+    return {
+        (area, fact): Own(case_key_id, partner, statement_id, bytes(body))
+        for area, fact, case_key_id, partner, statement_id, body in rows
+    }

@@ -44,6 +44,8 @@ _REASONS: Final = {
     "WMO": ("19", "19", "19", "21", "22", "23", "31", "38"),
 }
 _DAY: Final = timedelta(days=1)
+_A_YEAR: Final = timedelta(days=360)
+"""An allocation is given anew about once a year: another rate, a longer term."""
 
 
 class Fault(StrEnum):
@@ -76,6 +78,8 @@ class _Line:
     until: date | None
     episodes: list[_Episode] = field(default_factory=list)
     withdrawn: bool = False
+    allocated_on: date = date.min
+    """The day of the newest 301."""
 
 
 class Istandaarden(PartnerSystem):
@@ -129,6 +133,9 @@ class Istandaarden(PartnerSystem):
             self._seen[provider] = len(log)
             for number in changed:
                 yield from self._told(self._world.cases[provider, number])
+        for key, line in self._lines.items():
+            if not line.withdrawn and self._world.cases[key].open:
+                yield from self._renewed(self._world.cases[key], line)
 
     def _told(self, case: Case) -> Iterator[Message]:
         """Everything about one case that is not known yet."""
@@ -152,6 +159,16 @@ class Istandaarden(PartnerSystem):
             yield self._allocation(case, line, self._today)
         if case.starts_on is not None and case.state is not State.ANNOUNCED:
             yield from self._delivered(case, line)
+        yield from self._renewed(case, line)
+
+    def _renewed(self, case: Case, line: _Line) -> Iterator[Message]:
+        """The allocations of later years, up to now or to the end: without them nobody would know that it still stands."""
+        last = min(self._today, case.ends_on or self._today)
+        while line.allocated_on + _A_YEAR <= last:
+            day = line.allocated_on + _A_YEAR
+            if line.until is not None:
+                line.until = max(line.until, date(day.year + 1, 12, 31))
+            yield self._allocation(case, line, day)
 
     def _opened(self, case: Case, client: IstandaardPerson) -> _Line:
         law = _LAWS[case.service]
@@ -255,6 +272,7 @@ class Istandaarden(PartnerSystem):
 
     def _allocation(self, case: Case, line: _Line, day: date, change: str = "") -> Message:
         """A 301: a snapshot of what the client has at that provider, this allocation first."""
+        line.allocated_on = max(line.allocated_on, day)
         given_at = datetime.combine(day, time(8)) + timedelta(seconds=self._sent % 36_000)
         told = [Allocated(line.product, given_at, line.until, change)]
         for key in self._world.cases_of[case.person]:

@@ -289,14 +289,24 @@ def _wrong(
         if case is not None:
             client = client_of.get(held.facts[involvement].source_person_id, f"nobody {involvement}")
             client_of_case[case["organisation"], case["case"]].add(client)
+    shown = {
+        (found.area, case["person"], fact.party)
+        for found in held.overlaps
+        if found.state in CURRENT
+        for fact in found.facts
+        if (case := known.get(fact.involvement_id)) is not None
+    }
     missed: Counter[str] = Counter()
     for overlap in truth["overlaps"]:
+        if sum((overlap["area"], overlap["person"], party) in shown for party in overlap["parties"]) > 1:
+            continue
         keys = [tuple(key) for key in overlap["cases"]]
         pairs = [(one, other) for one, other in combinations(keys, 2) if cases[one]["party"] != cases[other]["party"]]
-        if not any(client_of_case[one] & client_of_case[other] for one, other in pairs):
-            kinds = {"+".join(sorted((cases[one]["source"], cases[other]["source"]))) for one, other in pairs}
-            lost = sorted({cases[key]["source"] for key in keys if not client_of_case[key]})
-            missed[" ".join(sorted(kinds)) + (f" not stated: {', '.join(lost)}" if lost else "")] += 1
+        kinds = sorted({"+".join(sorted((cases[one]["source"], cases[other]["source"]))) for one, other in pairs})
+        lost = sorted({cases[key]["source"] for key in keys if not client_of_case[key]})
+        together = any(client_of_case[one] & client_of_case[other] for one, other in pairs)
+        why = f" not stated: {', '.join(lost)}" if lost else " one client, but no overlap" if together else ""
+        missed[" ".join(kinds) + why] += 1
     false: Counter[str] = Counter()
     for found in held.overlaps:
         people = {(case or {}).get("person", "nobody") for case in (known.get(f.involvement_id) for f in found.facts)}

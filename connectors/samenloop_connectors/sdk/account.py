@@ -40,14 +40,13 @@ CREATE TABLE IF NOT EXISTS held (
 KEPT_MS = 35 * 86_400_000
 """As long as receipts are kept: what was heard of cases that are not ours (a second connector's) goes after that."""
 _SEAL = {ReceiptCode.SEAL_NOT_OPENED, ReceiptCode.SEAL_MISMATCH, ReceiptCode.IDENTITY_MISSING}
-_JUDGED = (str(ReceiptKind.ACCEPTED), str(ReceiptKind.REFUSED))
 
 NOT_COUNTED, REFUSED, WITHHELD, UNHEARD = "not_counted", "refused", "withheld", "unheard"
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A case on which the partner and the hub differ. `why`: refused (the hub knows nothing of the case), withheld (it takes
+    """A case on which the partner and the hub differ. `why`: refused (the hub kept nothing of the statement), withheld (it takes
     the case out, since its newest statement was refused), not_counted (ended, but outside the agreement), quarantined or
     waiting (the hub has not judged it), unheard (no receipt came)."""
 
@@ -89,6 +88,12 @@ class _Said:
     status: str
     kind: str | None
     codes: tuple[str, ...]
+
+    @property
+    def judged(self) -> bool:
+        """Whether the hub remembers it. What was refused for want of an agreement never came that far."""
+        refused = self.kind == ReceiptKind.REFUSED and ReceiptCode.NO_AGREEMENT not in self.codes
+        return refused or self.kind == ReceiptKind.ACCEPTED
 
     @property
     def counted(self) -> bool:
@@ -167,7 +172,7 @@ def _compare(db: sqlite3.Connection, area: str, organisation: str) -> Comparison
             unheard.append(Difference(case_ref, UNHEARD, ()))
             continue
         newest = known[-1]
-        judged = next((one for one in reversed(known) if one.kind in _JUDGED), None)
+        judged = next((one for one in reversed(known) if one.judged), None)
         mine = [newest.statement_id] if newest.status != Status.RETRACTED else []
         theirs = [judged.statement_id] if judged and judged.counted else []
         own.extend(mine)
@@ -209,7 +214,7 @@ def _said(db: sqlite3.Connection, area: str, organisation: str, seq: int) -> Ite
 
 
 def _why(mine: _Said, known: list[_Said]) -> str:
-    if mine.kind is not None and mine.kind not in _JUDGED:
+    if mine.kind is not None and not mine.judged:
         return mine.kind.lower()
     if mine.kind == ReceiptKind.ACCEPTED:
         return NOT_COUNTED

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from samenloop_connectors.sdk.status import ConnectorStatus, OwnNotice, Reconciliation
 
 _WHY = {
-    "refused": "refused: the hub knows nothing of it",
+    "refused": "refused: the hub kept nothing of this statement",
     "withheld": "newest statement refused: the hub has taken the case out",
     "not_counted": "ended, but outside the agreement: the hub keeps no dates",
     "quarantined": "set apart at the hub",

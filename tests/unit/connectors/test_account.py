@@ -193,6 +193,19 @@ def test_each_difference_says_why(state: State, fates: tuple[str, ...], why: str
     assert one.explained
 
 
+def test_for_want_of_an_agreement_the_hub_keeps_what_it_held_before(state: State) -> None:
+    """Such a statement waited, was never judged and takes nothing out."""
+    hub = Hub([Sent("a", 1, Status.ACTIVE, TAKES)])
+    waited = Sent("a", 2, Status.ACTIVE, "REFUSED")
+    say(state, *hub.sent, waited)
+    (refusal,) = Hub([waited]).receipts()
+    for kind in (ReceiptKind.WAITING, ReceiptKind.REFUSED):
+        hear(state, *hub.receipts(), replace(refusal, kind=kind, codes=(ReceiptCode.NO_AGREEMENT,)))
+    hear(state, hub.count(T0.date()))
+    one = compared(state)
+    assert ([d.why for d in one.differences], one.explained, one.hub_count) == (["refused"], True, 1)
+
+
 def test_a_difference_that_cannot_be_explained_says_so_and_names_what_was_never_heard_of(state: State) -> None:
     hub = Hub([Sent("a", 1, Status.ACTIVE, TAKES), Sent("b", 1, Status.ACTIVE, TAKES)])
     say(state, *hub.sent)

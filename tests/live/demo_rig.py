@@ -96,6 +96,18 @@ class Demo:
         """How many processes there were when it was told to end."""
         return len(self._family)
 
+    def samenloop(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A command beside the demo, as its user gives it in another terminal."""
+        given = {k: v for k, v in os.environ.items() if not k.startswith("SAMENLOOP_") and k != "DATABASE_URL"}
+        return subprocess.run(
+            [sys.executable, "-m", "samenloop_deploy", *words],
+            env={**given, "TMPDIR": str(self.temp), "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
     def partner_systems(self) -> dict[str, Any] | None:
         """The ready file of the synthetic partners, once it is there."""
         for file in self.temp.glob("samenloop-*/partner-systems.json"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import time
@@ -46,10 +47,27 @@ def stopped_by(number: signal.Signals, running: Demo) -> None:
     running.leaves_nothing()
 
 
+def looked_into(running: Demo) -> None:
+    """Its user finds nothing wrong with it, and sees what a partner sees, with `--demo` and no other setting."""
+    doctor = running.samenloop("doctor", "--demo", "--json")
+    findings = json.loads(doctor.stdout)
+    assert [f for f in findings if f["verdict"] in ("warning", "failed")] == []
+    assert {f["check"] for f in findings if f["verdict"] == "skipped"} <= {"matching key", "hub key"}
+    assert doctor.returncode == 0
+    status = json.loads(running.samenloop("connector", "status", "smwo", "--demo", "--json").stdout)
+    assert status["cases"] > 0
+    assert status["outcomes"]["ACCEPTED"] > 0
+    stage = json.loads(running.samenloop("stage", "status", "intake", "--demo", "--json").stdout)
+    assert stage["trouble"] is None
+    assert running.samenloop("quarantine", "list", "--demo").returncode == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_on_request_it_ends_with_success(number: signal.Signals) -> None:
     with demo("--scale", "60") as running:
         up(running)
+        if number is signal.SIGINT:
+            looked_into(running)
         stopped_by(number, running)
         # beside the children: itself, Kafka, PostgreSQL, the reaper
         assert running.family >= len(CHILDREN) + 4

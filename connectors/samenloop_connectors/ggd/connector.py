@@ -29,7 +29,8 @@ class GgdConnector:
 
     ``since``: up to which instant, in the server's own words, everything is known. ``whole``: the instant of the last complete
     export. ``behind``: the last one was not all that was asked for. ``job``: an export that was asked for and not yet read, so
-    that a restart goes on with it. ``known`` and ``related``: see `known`. ``at``: the last reading.
+    that a restart goes on with it. ``known`` and ``related``: see `known`. ``aside``: places of lines that could not be read,
+    until a complete export has none there. ``at``: the last reading.
     """
 
     Config = GgdConfig
@@ -51,7 +52,7 @@ class GgdConnector:
         return [f"{self._config.base_url} lets us in"]
 
     def read(self, known: Known) -> Iterator[Reading | Failed]:
-        cursor = dict(known.cursor(STREAM) or {})
+        cursor = dict(known.cursor(STREAM) or KnownEpisodes.from_parts(known.told(STREAM)).record())
         try:
             cursor = yield from self._export(cursor)
             if self._is_whole_due(cursor):
@@ -89,7 +90,16 @@ class GgdConnector:
         complete = export.whole and not export.failed and export.at > cursor.get("whole", 0)
         items = tell(export, spoken, self._config.confirm_days, complete=complete)
         after = self._after(cursor, export, manifest, spoken)
-        yield Reading(STREAM, after["at"], False, items, cursor=after, done=lambda: self._client.drop(job["url"]))
+        repaired = tuple(set(cursor.get("aside", ())) - set(after["aside"]))
+        yield Reading(
+            STREAM,
+            after["at"],
+            False,
+            items,
+            cursor=after,
+            cleared=repaired,
+            done=lambda: self._client.drop(job["url"]),
+        )
         if export.failed:
             yield Failed(STREAM, _partial(export))
         return after
@@ -123,7 +133,9 @@ class GgdConnector:
         if not export.failed:
             done = {"since": manifest.at} | ({"whole": export.at} if export.whole else {})
         kept = {name: cursor[name] for name in ("since", "whole") if name in cursor}
-        return {**kept, **done, "at": self._instant(cursor), **spoken.record()}
+        aside = {line.place for line in export.unreadable if not line.case_number}
+        aside |= set() if export.whole else set(cursor.get("aside", ()))
+        return {**kept, **done, "aside": sorted(aside), "at": self._instant(cursor), **spoken.record()}
 
     def _instant(self, cursor: Cursor) -> int:
         return max(micros(self._now()), int(cursor.get("at", 0)) + 1)

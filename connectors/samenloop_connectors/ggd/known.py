@@ -6,12 +6,15 @@ organisation an episode leaves, what a deletion is about, and what a complete ex
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from samenloop_connectors.ggd.mapping import GOES_ON
 from samenloop_connectors.ggd.resources import ELSEWHERE
 
+ABSENT_TIMES = 2
+"""So many complete exports in a row without an episode make it absent: one may have gone wrong unseen."""
 Rank = tuple[int, str]
 
 
@@ -50,6 +53,30 @@ class Known:
         }
         self.related: dict[str, str] = dict(cursor.get("related", {}))
 
+    @classmethod
+    def from_parts(cls, told: Iterable[tuple[str, str, Mapping[str, Any]]]) -> Known:
+        """The same from what the edge knows of each case, for when the cursor is not there."""
+        known = cls({})
+        moved: dict[str, Rank] = {}
+        for organisation, number, parts in told:
+            episode = parts.get("episode")
+            if episode is None:
+                continue
+            spoken = known.episodes.setdefault(number, Spoken())
+            spoken.ranks[organisation] = rank = (episode["at"], episode["_v"])
+            if spoken.holder == organisation:
+                spoken.person, spoken.live = episode["person"], episode["status"] in GOES_ON
+                spoken.live = spoken.live and not _holds(parts.get("withdrawn"), rank)
+                absent = parts.get("absent")
+                spoken.missed = (absent["on"], ABSENT_TIMES) if absent and _holds(absent, rank) else None
+            if _holds(parts.get("moved"), rank):
+                moved[number] = max(moved.get(number, (0, "")), (parts["moved"]["at"], ""))
+            known.related |= {name: part["of"] for name, part in parts.items() if name.startswith("RelatedPerson/")}
+        for number, rank in moved.items():
+            if rank[0] > max(at for at, _ in known.episodes[number].ranks.values()):
+                known.episodes[number].ranks[ELSEWHERE] = rank
+        return known
+
     def __contains__(self, number: object) -> bool:
         return number in self.episodes
 
@@ -82,3 +109,7 @@ class Known:
             },
             "related": self.related,
         }
+
+
+def _holds(happened: Mapping[str, Any] | None, rank: Rank) -> bool:
+    return happened is not None and not happened.get("undone") and happened["at"] >= rank[0]

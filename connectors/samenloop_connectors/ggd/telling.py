@@ -11,14 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from samenloop_connectors.ggd.export import Export
-from samenloop_connectors.ggd.known import Known, Spoken
+from samenloop_connectors.ggd.known import ABSENT_TIMES, Known, Spoken
 from samenloop_connectors.ggd.mapping import GOES_ON
 from samenloop_connectors.ggd.resources import CONTAINED, ELSEWHERE, Episode, Payload
 from samenloop_connectors.sdk.connector import Item, Unreadable
 
 DAY = 86_400_000_000
-ABSENT_TIMES = 2
-"""So many complete exports in a row without an episode make it absent: one may have gone wrong unseen."""
 
 
 def tell(export: Export, known: Known, confirm_days: int, *, complete: bool) -> list[Item | Unreadable]:

@@ -89,6 +89,7 @@ class FhirServer:
         self.token_seconds = 300.0
         self.scope: str | None = None
         self.errors: list[dict[str, Any]] = []
+        self.errors_of_whole: list[dict[str, Any]] = []
         self.change_manifest = lambda manifest: None
         self.change_file = lambda kind, content: content
         self.counts = True
@@ -217,8 +218,8 @@ class FhirServer:
             files["deleted"] = [_ndjson([
                 {"resourceType": "Bundle", "type": "transaction", "meta": {"lastUpdated": text_of(when)},
                  "entry": [{"request": {"method": "DELETE", "url": url}}]} for when, url in gone])]  # fmt: skip
-        if self.errors:
-            files["error"] = [_ndjson(self.errors)]
+        if errors := self.errors + ([] if since else self.errors_of_whole):
+            files["error"] = [_ndjson(errors)]
         job = f"j{len(self.jobs)}"
         self.jobs[job] = files
         return self._answer(request, 202, None, {"Content-Location": f"{self.base}/jobs/{job}"})

@@ -262,6 +262,39 @@ def test_one_bad_line_proves_nobodys_absence(site: Site, server: FhirServer) -> 
         site.night(8)
     assert site.newest().status is Status.ACTIVE
     assert site.set_aside() == [("no_json", "")]
+    server.change_file = lambda kind, content: content
+    site.night(8)
+    assert site.set_aside() == [], "the line was repaired"
+    site.night(8)
+    assert site.newest().status is Status.ENDED
+
+
+def test_all_is_read_again_when_an_operator_asks_for_it(site: Site, server: FhirServer) -> None:
+    zwolle = {"identifier": {"system": "http://fhir.nl/fhir/NamingSystem/ura", "value": "00000042"}}
+    server.put(patient(), *(episode(f"e{number}") for number in range(1, 6)), episode("e6", kind="universal"))
+    site.night()
+    server.later(hours=1)
+    now = {"meta": {"lastUpdated": text_of(server.clock)}}
+    server.put(episode("e2", **now, managingOrganization=zwolle), episode("e3", **now, agb="49999999"))
+    server.delete("EpisodeOfCare", "e4")
+    site.night()
+    before = site.edge.state.cursor(STREAM)
+    assert before is not None
+    del server.resources["EpisodeOfCare", "e5"]
+    told = len(site.edge.statements())
+    with site.edge.store.transaction() as db:
+        db.execute("INSERT INTO reread VALUES (?, 0, 'j.doe')", (STREAM,))
+    site.night(0.1)
+    assert "_since" not in site.kicks()[-1]
+    assert len(site.edge.statements()) == told, "nothing new is said"
+    after = site.edge.state.cursor(STREAM)
+    assert after is not None
+    assert {number: (entry["l"], sorted(entry["o"])) for number, entry in after["known"].items()} == {
+        number: (entry["l"], sorted(entry["o"])) for number, entry in before["known"].items()
+    }, "and what was spoken of is known still, so that its end will be noticed"
+    site.night(8)
+    site.night(8)
+    assert site.newest(number="e5").status is Status.ENDED
 
 
 def test_a_kind_that_becomes_universal_is_taken_back(site: Site, server: FhirServer) -> None:
@@ -468,6 +501,18 @@ def test_what_the_server_could_not_export_is_asked_for_again(site: Site, server:
     ]
     assert site.night(1).failed == ()
     assert "_since" not in site.kicks()[-1], "a complete export was still due"
+
+
+def test_a_complete_export_that_is_not_complete_proves_nobodys_absence(site: Site, server: FhirServer) -> None:
+    server.put(patient(), episode())
+    site.night()
+    del server.resources["EpisodeOfCare", "e1"]
+    server.errors_of_whole = [
+        {"resourceType": "OperationOutcome", "issue": [{"severity": "fatal", "code": "exception"}]}
+    ]
+    for _ in range(3):
+        assert len(site.night(8).failed) == 1
+    assert site.newest().status is Status.ACTIVE
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,7 @@ def test_what_happened_to_an_episode_counts_until_it_says_something_newer() -> N
     now = micros(START)
     older, newer = {"at": now - 1}, {"at": now + 1}
     assert said(episode(), withdrawn=newer).status is Status.RETRACTED
+    assert said(episode(), withdrawn={"at": now}).status is Status.RETRACTED, "what is gone is gone, also at one moment"
     assert said(episode(), withdrawn=older).status is Status.ACTIVE
     moved = said(episode(), moved=newer)
     assert (moved.status, moved.ends_on, moved.end_reason) == (Status.ENDED, START.date(), EndReason.MOVED)

@@ -17,8 +17,10 @@ InDemo = Annotated[bool, typer.Option("--demo", help="Of the demo that runs on t
 
 def demo_as(process: str) -> Running:
     """Take the environment of one of the demo's processes, or of its `operator`. Raises CommandError."""
-    from samenloop_deploy.demo.access import NoDemo, enter, find
-
+    try:
+        from samenloop_deploy.demo.access import NoDemo, enter, find
+    except ModuleNotFoundError as missing:
+        raise CommandError(f"{missing.name} is missing: the demo needs samenloop[hub,local]", Exit.WRONG_USE) from None
     try:
         running = find()
         enter(running.environment(process))

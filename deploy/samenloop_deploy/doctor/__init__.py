@@ -42,6 +42,8 @@ def _finding(group: str, name: str, look: Callable[[], Said]) -> Finding:
         said = look()
     except CannotTell as reason:
         return Finding(group, name, "skipped", str(reason))
+    except ModuleNotFoundError as missing:
+        return Finding(group, name, "skipped", f"needs {missing.name}, which samenloop[hub] or [local] brings")
     except Exception as error:
         return Finding(
             group, name, "failed", f"the check itself failed: {type(error).__name__}", "report this as a defect"

@@ -124,8 +124,6 @@ def book_of(scene: Scene) -> AgreementBook:
 
 def _from_intake(scene: Scene) -> AgreementBook | None:
     """None where we may not look, or where there is nothing yet: the log may know more."""
-    from psycopg import sql
-
     from samenloop_processors.agreement import AgreementBook, Published, parse_agreement
 
     try:
@@ -134,6 +132,8 @@ def _from_intake(scene: Scene) -> AgreementBook | None:
         return None
     if schema is None:
         return None
+    from psycopg import sql
+
     rows = scene.database.execute(
         sql.SQL("SELECT text, published_on FROM {}.agreement").format(sql.Identifier(schema))
     ).fetchall()

@@ -28,10 +28,11 @@ def keys_database(scene: Scene) -> Said:
 
 
 def _connects(scene: Scene, variable: str) -> Said:
+    url = scene.given(variable)
     import psycopg
 
     try:
-        with psycopg.connect(scene.given(variable), connect_timeout=CONNECT_TIMEOUT_S) as connection:
+        with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_S) as connection:
             version = connection.info.server_version // 10000
             name = connection.info.dbname
     except psycopg.Error as error:

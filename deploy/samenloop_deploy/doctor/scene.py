@@ -178,11 +178,12 @@ class Scene:
 
     def _connected(self, variable: str) -> psycopg.Connection[Any]:
         """For checks behind the log-in, which another check is about."""
+        url = self.given(variable)
         import psycopg
 
         try:
             connection = psycopg.connect(
-                self.given(variable),
+                url,
                 connect_timeout=CONNECT_TIMEOUT_S,
                 autocommit=True,
                 application_name="samenloop doctor",

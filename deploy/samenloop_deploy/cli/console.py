@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+_WIDE = 6
 people = Console(stderr=True)
 """Everything for people goes to standard error, so that standard output stays clean for `--json`."""
 
@@ -92,13 +93,25 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows as a table for people; the columns are the keys of the first row."""
+    """Rows as a table for people; the columns are the keys of the first row, which names what the row is about and is not
+    broken. One row of many columns stands upright: a column of four letters is read by nobody."""
     if not rows:
         people.print(f"{title}: none")
         return
-    table = Table(title=title, title_justify="left")
-    for column in rows[0]:
-        table.add_column(str(column).replace("_", " "), overflow="fold")
-    for row in rows:
-        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+    table = Table(title=title or None, title_justify="left")
+    if len(rows) == 1 and len(rows[0]) > _WIDE:
+        table.show_header = False
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for column, value in rows[0].items():
+            table.add_row(str(column).replace("_", " "), _cell(value))
+    else:
+        for number, column in enumerate(rows[0]):
+            table.add_column(str(column).replace("_", " "), overflow="fold", no_wrap=number == 0)
+        for row in rows:
+            table.add_row(*map(_cell, row.values()))
     people.print(table)
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else escape(str(value))

@@ -97,7 +97,7 @@ def _print(finding: Finding) -> None:
     row.add_column(width=3, justify="right")
     row.add_column(width=_WIDTH)
     row.add_column(overflow="fold")
-    row.add_row(_sign(finding.verdict), escape(finding.check), escape(finding.found))
+    row.add_row(_sign(finding.verdict), escape(finding.check.rpartition(": ")[2]), escape(finding.found))
     if finding.todo:
         row.add_row("", "", f"[bold]do:[/] {escape(finding.todo)}")
     people.print(row, highlight=False)

@@ -130,7 +130,7 @@ class _Demo:
         )
         self.console.print("  look inside from another terminal (all of these take --json):", highlight=False)
         for command in LOOK_INSIDE:
-            self.console.print(f"    {Path(sys.argv[0]).name} {command}", style="cyan", highlight=False)
+            self.console.print(f"    {_ourselves()} {command}", style="cyan", highlight=False, soft_wrap=True)
         for name, port in self.hub.metrics_ports.items():
             self.console.print(f"  metrics of {name}: http://127.0.0.1:{port}/metrics", style="dim", highlight=False)
         while not self.asked.wait(SHOW_EVERY_S):
@@ -282,6 +282,11 @@ class _Demo:
             f"notices {found.notices_delivered}",
             highlight=False,
         )
+
+
+def _ourselves() -> str:
+    """The command as its user called it."""
+    return "python -m samenloop_deploy" if sys.argv[0].endswith(".py") else sys.argv[0]
 
 
 def _steps(console: Console, tell: Tell, asked: threading.Event) -> ProgressCallback:

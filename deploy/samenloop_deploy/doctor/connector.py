@@ -28,6 +28,8 @@ LEAST_LATE_SECONDS: Final = 60.0
 BY_FILE: Final = frozenset({"backoffice", "mee"})
 """Kinds that are only read when a file is delivered: how long that may take is the partner's rhythm, not the poll's."""
 WAITS_TOO_LONG_S: Final = 300.0
+SET_ASIDE_MANY: Final = 0.05
+"""Share of the cases with something set aside, above which it is no daily slip of the pen."""
 REFUSED_MANY: Final = 0.25
 """Share of the cases that the hub refused, above which something is wrong in general."""
 
@@ -136,14 +138,15 @@ def sending(scene: Scene, edge: Edge) -> Said:
 
 
 def set_aside(scene: Scene, edge: Edge) -> Said:
-    held = _status(edge).set_aside
-    if held:
+    status = _status(edge)
+    held = status.set_aside
+    if len(held) > SET_ASIDE_MANY * status.cases:
         kinds = sorted({f"{item.code} {item.field}".strip() for item in held})
         return warn(
             f"{len(held)} rows, messages or events lie apart: {some(kinds)}",
             "`samenloop quarantine list --config FILE` says which; mend them at the source, the next reading takes them",
         )
-    return fine("none")
+    return fine(f"{len(held)} of {status.cases} cases, as happens; `connector status` names them" if held else "none")
 
 
 def answers(scene: Scene, edge: Edge) -> Said:

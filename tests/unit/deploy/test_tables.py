@@ -18,7 +18,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 
 def test_the_first_column_is_never_broken(said: io.StringIO) -> None:
-    row = {"record": "in.backoffice/2/1734", **{name: "what somebody has to say" for name in "abcde"}}
+    row = {"record": "in.backoffice/2/1734", **dict.fromkeys("abcde", "what somebody has to say")}
     console.print_table("records", [row, row])
     assert said.getvalue().count("in.backoffice/2/1734") == 2
 

@@ -203,7 +203,7 @@ class World:
         due: bool = True,
         levels: Iterable[FieldEvidence] = (
             FieldEvidence("birth", "same", 9.0),
-            FieldEvidence("surname", "same_common", 4.5),
+            FieldEvidence("surname", "same", 4.5),
             FieldEvidence("given", "nickname", 3.0),
             FieldEvidence("address", "different", -1.0),
         ),

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samenloop_processors.clients.domain import normalise
-from samenloop_processors.clients.domain.compare import FORBIDDEN, Comparer, Veto, birth_level, given_level
+from samenloop_processors.clients.domain.compare import FORBIDDEN, Comparer, Veto
+from samenloop_processors.clients.domain.fields import address_level, birth_level, crossed, given_level, other_level
 from samenloop_processors.clients.domain.given_names import match
-from samenloop_processors.clients.domain.model import Birth, Given, default_model, parse_model
+from samenloop_processors.clients.domain.model import Address as Place
+from samenloop_processors.clients.domain.model import Birth, Given, Other, default_model, parse_model
 from samenloop_processors.clients.domain.normalise import Features, features
 from samenloop_processors.clients.domain.text import fold, similar, sound
 from samenloop_schemas.codes import AddressKind, Sex
@@ -116,8 +118,12 @@ def _born(text: str) -> Features:
         ("1980-05-06", "1980-06-05", Birth.SWAP),
         ("1980-05-06", "1980-05-16", Birth.TYPO),
         ("1980-05-06", "1981-05-06", Birth.TYPO),
-        ("1961-05-06", "1991-05-06", Birth.CLASH),
-        ("1980-05-06", "1980-06-17", Birth.CLASH),
+        ("1961-05-06", "1991-05-06", Birth.PART),
+        ("1980-05-06", "1980-06-17", Birth.TWO),
+        ("1980-05-06", "1980-05-29", Birth.PART),
+        ("1980-05-06", "1984-09-06", Birth.TWO),
+        ("1980-05-06", "1984-09-21", Birth.CLASH),
+        ("1961-05-06", "1991-05-07", Birth.CLASH),
         ("1961-00-00", "1991-05-06", Birth.CLASH),
         ("1980-01-01", "1983-05-06", Birth.DIFFERENT),
         ("0000-00-00", "1983-05-06", Birth.UNSAID),
@@ -172,11 +178,66 @@ def test_a_mothers_number_on_a_childs_record_does_not_make_them_one() -> None:
     assert SCORE.score(child, mother) == FORBIDDEN
 
 
-def test_without_a_birth_date_or_a_first_name_a_pair_is_for_people_to_judge() -> None:
+def test_a_missing_birth_date_or_first_name_is_no_evidence() -> None:
     whole = _twin("Sem")
-    for held_back in (replace(whole, source="b", year=0, month=0, day=0), replace(whole, source="b", call="")):
-        assert MODEL.possible <= SCORE.score(whole, held_back) < MODEL.link
-        assert SCORE.score(replace(whole, bsn="1:x"), replace(held_back, bsn="1:x")) > MODEL.link
+    for poorer in (replace(whole, source="b", year=0, month=0, day=0), replace(whole, source="b", call="")):
+        assert SCORE.score(whole, poorer) < SCORE.score(whole, replace(whole, source="b")) - 200
+
+
+def test_household_facts_count_for_less_at_one_address() -> None:
+    home, away = Address(street="Markt", house_number="3", postcode="4461AB"), Address(street="Dam", house_number="9")
+    here, there = (features(IdentityFacts(surname="Zandee", phone="0612345678", address=a)) for a in (home, away))
+    at_home = {f.name: f.weight for f in SCORE.explain(here, here).fields}
+    elsewhere = {f.name: f.weight for f in SCORE.explain(here, there).fields}
+    assert at_home["surname_at_home"] < elsewhere["surname"]
+    assert at_home["phone_at_home"] < elsewhere["phone"]
+
+
+def test_a_rare_name_is_worth_more_than_a_common_one() -> None:
+    def worth(name: str) -> int:
+        one = features(IdentityFacts(surname=name))
+        return SCORE.score(one, replace(one, source="b"))
+
+    assert worth("Qwerzande") > worth("Bos") > worth("de Vries")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "level"),
+    [("6988048", "6988048", Other.SAME), ("6988048", "6988084", Other.CLOSE), ("6988048", "7364009", Other.DIFFERENT),
+     ("6988048", "", Other.UNKNOWN), ("12345", "12346", Other.DIFFERENT)],
+)  # fmt: skip
+def test_numbers_from_elsewhere(a: str, b: str, level: Other) -> None:
+    assert (
+        other_level(Features(other=a), Features(other=b)) == other_level(Features(other=b), Features(other=a)) == level
+    )
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "level"),
+    [
+        (("Markt", "3", "4461AB", "Goes"), ("Markt", "3", "4461AB", "Goes"), Place.SAME),
+        (("Markt", "3", "4461AB", "Goes"), ("Markt", "3a", "4461AB", "Goes"), Place.BUILDING),
+        (("Lindelaan", "3", "4461AB", "Goes"), ("Lindelan", "3", "", "Goes"), Place.STREET),
+        (("Lindelaan", "3", "4461AB", "Goes"), ("Lindelaan", "5", "", "Goes"), Place.NEAR),
+        (("Markt", "3", "4461AB", "Goes"), ("Dam", "3", "4463XX", "Goes"), Place.TOWN),
+        (("Markt", "3", "4461AB", "Goes"), ("Dam", "9", "8011AA", "Zwolle"), Place.DIFFERENT),
+        (("", "", "", ""), ("Dam", "9", "8011AA", "Zwolle"), Place.UNKNOWN),
+    ],
+)  # fmt: skip
+def test_addresses(a: tuple[str, ...], b: tuple[str, ...], level: Place) -> None:
+    one, other = (
+        features(IdentityFacts(address=Address(street=s, house_number=n, postcode=p, city=c))) for s, n, p, c in (a, b)
+    )
+    assert address_level(one, other) == address_level(other, one) == level
+
+
+def test_first_name_and_surname_in_each_others_place() -> None:
+    right = features(IdentityFacts(given_names="Lachlan", surname="Berry"))
+    wrong = features(IdentityFacts(given_names="Berry", surname="Lachlan"))
+    assert crossed(right, wrong)
+    assert crossed(wrong, right)
+    assert not crossed(right, right)
+    assert SCORE.score(right, wrong) > 0
 
 
 _ANY = st.builds(
@@ -197,6 +258,10 @@ _ANY = st.builds(
     addition=st.sampled_from(("", "A")),
     phone=st.sampled_from(("", "1", "2")),
     email=st.sampled_from(("", "a@b.c")),
+    street=st.sampled_from(("", "markt", "marckt", "dam")),
+    number=st.sampled_from(("", "3", "9")),
+    city=st.sampled_from(("", "goes", "zwolle")),
+    other=st.sampled_from(("", "6988048", "6988084", "1111")),
 )
 
 
@@ -211,11 +276,11 @@ def test_the_score_is_symmetric_and_is_what_the_evidence_says(a: Features, b: Fe
 def test_the_model_says_what_is_wrong_with_it() -> None:
     with pytest.raises(ValueError, match=r"fields\.bsn"):
         parse_model(
-            '{"format": 1, "version": "x", "link_bits": 1, "possible_bits": 0, "margin_bits": 1, "prior_base": 4,'
-            ' "block_cap": 3, "component_cap": 3, "fields": {"bsn": {"same": [0.5, 0.1]}}}'
+            '{"format": 2, "version": "x", "link_bits": 1, "possible_bits": 0, "margin_bits": 1, "prior_base": 4,'
+            ' "rise_bits": 1, "block_cap": 3, "component_cap": 3, "fields": {"bsn": {"same": [0.5, 0.1]}}}'
         )
     with pytest.raises(ValueError, match="format"):
-        parse_model('{"format": 2}')
+        parse_model('{"format": 1}')
 
 
 def test_the_prior_rises_with_each_doubling_only() -> None:

@@ -242,7 +242,7 @@ def test_the_prior_parts_weak_clients_when_the_area_doubles_and_joins_them_again
     pair = (("a", _person()), ("b", _person(source="b")))
     resolver = _resolver(*pair, model=replace(TIGHT, prior_base=2))
     (weight,) = [link.evidence.weight for c in resolver.clients() for link in resolver.links(c)]
-    model = replace(TIGHT, prior_base=2, link=weight - 2 * CENTIBITS)
+    model = replace(TIGHT, prior_base=2, rise=CENTIBITS, link=weight - 2 * CENTIBITS)
     resolver = _resolver(*pair, model=model)
     assert ("a", "b") in _partition(resolver)
     for at, (name, f) in enumerate(strangers):

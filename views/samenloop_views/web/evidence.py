@@ -37,6 +37,7 @@ class Ground:
 # msgids; looked up when shown. `source` says only that a source seldom holds a person twice: nothing to a reader.
 _FIELDS: Mapping[str, str] = {
     "bsn": "Citizen service number",
+    "other": "Another number",
     "birth": "Date of birth",
     "given": "First name",
     "surname": "Surname",
@@ -56,13 +57,18 @@ _LEVELS: Mapping[tuple[str, str], tuple[How, str]] = {
     ("given", "same_full"): (How.SAME, "is the same"),
     ("given", "nickname"): (How.ALIKE, "is a short form of the other"),
     ("given", "similar"): (How.ALIKE, _ALIKE),
+    ("given", "alike"): (How.ALIKE, "looks like the other"),
+    ("given", "crossed"): (How.ALIKE, "stands in the place of the surname"),
     ("given", "initials_same"): (How.ALIKE, "has the same initials"),
     ("given", "initials_fit"): (How.ALIKE, "has initials that fit"),
-    ("surname", "same_common"): (How.SAME, "is the same, and a common one"),
     ("surname", "similar"): (How.ALIKE, _ALIKE),
+    ("surname", "alike"): (How.ALIKE, "looks like the other"),
     ("surname", "part"): (How.ALIKE, "agrees in part"),
     ("address", "building"): (How.ALIKE, "is in the same building"),
-    ("address", "postcode"): (How.ALIKE, "has the same postcode"),
+    ("address", "street"): (How.ALIKE, "has the same street and number"),
+    ("address", "near"): (How.ALIKE, "is near the other"),
+    ("address", "town"): (How.ALIKE, "is in the same town"),
+    ("other", "close"): (How.ALIKE, _ALIKE),
 }
 
 
@@ -89,9 +95,10 @@ def _ties(link: LinkEvidence, mine: set[str], theirs: set[str]) -> bool:
 
 
 def _reason(field: FieldEvidence, _: Gettext) -> Reason | None:
-    name = _FIELDS.get(field.name)
+    said = field.name.removesuffix("_at_home").removesuffix("_of_twin")
+    name = _FIELDS.get(said)
     if name is None:
         return None
     plain = (How.SAME, "is the same") if field.weight > 0 else (How.DIFFERENT, "differs")
-    how, words = _LEVELS.get((field.name, field.level.lower()), plain)
+    how, words = _LEVELS.get((said, field.level.lower()), plain)
     return Reason(how, f"{_(name)} {_(words)}")

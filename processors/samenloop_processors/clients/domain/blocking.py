@@ -9,6 +9,9 @@ from samenloop_processors.clients.domain.normalise import Features
 from samenloop_processors.clients.domain.text import sound
 
 _FEW = 32
+_OPEN = "FX"
+"""Kinds that hold no place and no date: their blocks grow with the store, and are worth their cost only while small."""
+_OPEN_CAP = 48
 
 
 def keys(f: Features) -> tuple[str, ...]:
@@ -23,6 +26,19 @@ def keys(f: Features) -> tuple[str, ...]:
         found.add("P" + f.phone)
     if f.email:
         found.add("E" + f.email)
+    if f.other:
+        found.add("O" + f.other)
+    if f.street and f.number:
+        found.add(f"T{f.number}.{sound(f.street)}.{sound(f.city) or f.postcode}")
+    for code in sounds:
+        if f.given:
+            found.add(f"F{code}.{sound(f.given[0])}")
+        if f.number and f.street:
+            found.add(f"K{code}.{f.number}.{sound(f.street)[:4]}")
+    if f.given and f.own:
+        found.add("X" + ".".join(sorted((sound(f.given[0]), sound(f.own)))))
+    if f.given and f.number and f.street:
+        found.add(f"L{sound(f.given[0])}.{f.number}.{sound(f.street)[:4]}")
     if f.house and f.year:
         found.add(f"A{f.house}.{f.year}")
     for letter in firsts:
@@ -36,6 +52,10 @@ def keys(f: Features) -> tuple[str, ...]:
             if f.year:
                 found.add(f"Y{code}.{letter}.{f.year}")
     if born:
+        if f.postcode:
+            found.add(f"Q{born}.{f.postcode}")
+        if f.number:
+            found.add(f"R{born}.{f.number}")
         for code in sounds:
             found.add(f"S{code}.{born}")
             if f.day <= 12:
@@ -58,20 +78,24 @@ class Blocks:
 
     def __init__(self, cap: int) -> None:
         self._cap = cap
+        self._open = min(cap, _OPEN_CAP)
         self._members: dict[str, int | list[int] | set[int]] = {}
 
     def __len__(self) -> int:
         return len(self._members)
 
+    def _cap_of(self, key: str) -> int:
+        return self._open if key[0] in _OPEN else self._cap
+
     def live(self, key: str) -> bool:
         """Whether the block counts: at least two members, at most the cap."""
         members = self._members.get(key)
-        return members is not None and not isinstance(members, int) and len(members) <= self._cap
+        return members is not None and not isinstance(members, int) and len(members) <= self._cap_of(key)
 
     def over(self, key: str) -> bool:
         """Whether the block has more members than the cap."""
         members = self._members.get(key)
-        return members is not None and not isinstance(members, int) and len(members) > self._cap
+        return members is not None and not isinstance(members, int) and len(members) > self._cap_of(key)
 
     def members(self, key: str) -> Iterator[int]:
         members = self._members.get(key)
@@ -82,7 +106,7 @@ class Blocks:
     def at_cap(self, key: str) -> bool:
         """Whether one member more or less decides if the block counts."""
         members = self._members.get(key)
-        return members is not None and not isinstance(members, int) and self._cap <= len(members) <= self._cap + 1
+        return members is not None and not isinstance(members, int) and 0 <= len(members) - self._cap_of(key) <= 1
 
     def add(self, key: str, slot: int) -> None:
         members = self._members.get(key)

@@ -6,7 +6,7 @@ averages compare exactly.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 Matrix = Sequence[Sequence[int]]
@@ -91,7 +91,14 @@ def _home(members: dict[int, int], index: int) -> int:
 
 
 def _groups(members: dict[int, int]) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(i for i in range(mask.bit_length()) if mask >> i & 1) for _, mask in sorted(members.items()))
+    return tuple(tuple(_bits(mask)) for _, mask in sorted(members.items()))
+
+
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
 
 
 def rivals(weights: Matrix, apart: Sequence[int], floor: int, margin: int) -> list[int]:

@@ -88,7 +88,7 @@ jannetje: jannie janna jans
 jeroen hieronymus: jer
 jerzy: jurek
 joanna: asia
-johanna: jo anna joke annie jopie hanna janneke jannie hanneke jansje ans johanneke sjaan
+johanna: jo hannah anna joke annie jopie hanna janneke jannie hanneke jansje ans johanneke sjaan
 johannes johan: jan hans joop jo hannes john sjon han jannes
 josephina: josefien fien jose fina josephine josie
 josephus jozef: jos joseph jef joep sjef

@@ -128,6 +128,10 @@ class Features:
     addition: str = ""
     phone: str = ""
     email: str = ""
+    street: str = ""
+    number: str = ""
+    city: str = ""
+    other: str = ""
 
     @property
     def filler(self) -> bool:
@@ -135,13 +139,14 @@ class Features:
         return self.day == 1 and self.month in (1, 7)
 
 
-def features(identity: IdentityFacts) -> Features:
+def features(identity: IdentityFacts, other: str = "") -> Features:
     """Normalise one identity."""
     own, own_parts = surname(identity.surname)
     _, partner_parts = surname(identity.partner_surname)
     given = given_names(identity.given_names)
     calls = given_names(identity.call_name)
     postcode, house, addition = address_key(identity.address)
+    street, number, city = place(identity.address)
     birth: PartialDate = identity.birth_date
     return Features(
         source=identity.source,
@@ -160,6 +165,10 @@ def features(identity: IdentityFacts) -> Features:
         addition=addition,
         phone=phone(identity.phone),
         email=email(identity.email),
+        street=street,
+        number=number,
+        city=city,
+        other=other_id(other),
     )
 
 
@@ -217,7 +226,7 @@ def address_key(address: Address) -> tuple[str, str, str]:
     if address.kind in _NO_HOUSEHOLD or address.abroad or address.under_investigation:
         return "", "", ""
     written = _POSTCODE.match(address.postcode)
-    postcode = f"{written[1]}{written[2].upper()}" if written else ""
+    postcode = f"{written[1]}{written[2].upper()}" if written else _foreign(address.postcode)
     number = _HOUSE.match(address.house_number)
     if number is None or int(number[1]) == 0:
         return postcode, "", ""
@@ -227,6 +236,30 @@ def address_key(address: Address) -> tuple[str, str, str]:
         return postcode, f"{postcode}{int(number[1])}", door
     street, city = fold(address.street), fold(address.city)
     return "", f"{street}|{int(number[1])}|{city}" if street and city else "", door
+
+
+def _foreign(text: str) -> str:
+    """A postcode of another country, or a Dutch one of which only the digits are known."""
+    code = "".join(c for c in text.upper() if c.isalnum())
+    return code if 4 <= len(code) <= 10 and any(c.isdigit() for c in code) and len(set(code)) > 1 else ""
+
+
+def place(address: Address) -> tuple[str, str, str]:
+    """(street, number, town) as they are written, folded; empty where the address says nothing of where somebody lives."""
+    if address.kind in _NO_HOUSEHOLD or address.abroad or address.under_investigation:
+        return "", "", ""
+    number = _HOUSE.match(address.house_number)
+    return (
+        fold(address.street).replace(" ", ""),
+        str(int(number[1])) if number and int(number[1]) else "",
+        fold(address.city).replace(" ", ""),
+    )
+
+
+def other_id(text: str) -> str:
+    """A number that a source has from elsewhere (a card, another register): letters and digits only."""
+    plain = "".join(c for c in text.upper() if c.isalnum())
+    return plain if len(plain) >= 4 and len(set(plain)) > 1 else ""
 
 
 def phone(text: str) -> str:

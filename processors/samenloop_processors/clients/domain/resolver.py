@@ -107,6 +107,13 @@ class Resolver:
         if slot is not None:
             self._touched.add(slot)
 
+    def put_first(self, person: str, first: int) -> None:
+        """An older statement of a person came to light: only the instant changes. Nothing happens when he is not held."""
+        slot = self._graph.slot(person)
+        if slot is not None and self._graph[slot].first != first:
+            self._graph[slot].first = first
+            self._touched.add(slot)
+
     def remove(self, person: str) -> None:
         """Forget a source person; nothing happens when he is not held."""
         slot = self._graph.slot(person)

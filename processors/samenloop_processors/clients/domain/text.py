@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
-from rapidfuzz.distance import OSA
+from rapidfuzz.distance import OSA, JaroWinkler
 
 _SPECIAL = str.maketrans(
     {"ø": "o", "đ": "d", "ł": "l", "ß": "ss", "æ": "ae", "œ": "oe", "ı": "i", "þ": "th", "ĳ": "ij", "’": "'", "`": "'"}
@@ -38,6 +39,7 @@ def fold(text: str) -> str:
     return _NOT_A_LETTER.sub(" ", low).strip()
 
 
+@lru_cache(maxsize=65536)
 def sound(name: str) -> str:
     """A code that spelling variants of a Dutch surname share: *Schmidt* and *Smit*, *Janssen* and *Jansen*."""
     code = name
@@ -60,3 +62,8 @@ def similar(a: str, b: str) -> bool:
     if "y" not in a and "y" not in b:
         return False
     return int(OSA.distance(a.replace("y", "ij"), b.replace("y", "ij"), score_cutoff=allowed)) <= allowed
+
+
+def alike(a: str, b: str) -> bool:
+    """Whether two names have more in common than chance gives, though more lies between them than a slip."""
+    return JaroWinkler.similarity(a, b, score_cutoff=0.85) > 0

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from samenloop_deploy.cli import agreements, connectors, doctor, quarantine, stages, topology
+from samenloop_deploy.cli import agreements, connectors, doctor, identity, quarantine, stages, topology
 from samenloop_deploy.cli.console import CommandError, Exit, people, print_json, reporting
 from samenloop_deploy.cli.environment import OPENS_FACTS, settings_of
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.add_typer(stages.app, name="stage")
 app.add_typer(connectors.app, name="connector")
 app.add_typer(agreements.app, name="agreement")
+app.add_typer(identity.app, name="identity")
 app.add_typer(topology.app, name="topology")
 app.add_typer(quarantine.app, name="quarantine")
 app.command("doctor")(doctor.doctor)

@@ -28,11 +28,6 @@ def takes_back(run: Run | None) -> bool:
     return run is not None and run.digest.startswith(_MARK)
 
 
-def was_told(history: History) -> bool:
-    """Whether any row of the case could be read and kept."""
-    return any(run.digest != UNREAD and not takes_back(run) for run in history)
-
-
 def note(db: sqlite3.Connection, case_ref: str, stream: str, at: int, version: int, code: str) -> bool:
     """Remember that a reading showed such a row; returns whether that is news."""
     made = db.execute("INSERT OR IGNORE INTO not_kept VALUES (?, ?, ?, ?, ?)", (case_ref, at, stream, version, code))
@@ -46,6 +41,18 @@ def recall(db: sqlite3.Connection, case_ref: str, readings: Sequence[int]) -> Hi
     for at, version in rows:
         history = see(history, readings, at, version, digest(version))
     return history
+
+
+def lift(db: sqlite3.Connection, case_ref: str, at: int) -> None:
+    """A reading that is read again shows a row which may be kept, since the configuration changed."""
+    db.execute("DELETE FROM not_kept WHERE case_ref = ? AND at = ?", (case_ref, at))
+
+
+def anew(history: History, at: int, *, kept: bool) -> History:
+    """The history without what this reading showed before, when that was judged otherwise: the last judgement counts."""
+    return tuple(
+        run for run in history if run.first != at or run.last != at or run.digest == UNREAD or takes_back(run) != kept
+    )
 
 
 def refused(connection: sqlite3.Connection) -> dict[str, int]:

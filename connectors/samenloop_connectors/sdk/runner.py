@@ -178,6 +178,8 @@ class Runner:
             return 0
         more = isinstance(item, Item) and item.more
         case_ref = self._maker.case_ref(item.organisation, item.case_number)
+        if isinstance(item, Item) and not item.part:
+            not_kept.lift(db, case_ref, reading.at)
         case = self._state.load(case_ref)
         if case is None:
             case = CaseRecord(case_ref, reading.stream, item.organisation, item.case_number)
@@ -198,6 +200,7 @@ class Runner:
         else:
             self._state.release(db, reading.stream, case_ref)
             digest = self._mark(item.payload)
+            case.history = not_kept.anew(case.history, reading.at, kept=True)
             case.history = see(case.history, readings, reading.at, item.version, digest)
             run = newest(case.history)
             if run is not None and run.digest == digest:
@@ -219,8 +222,9 @@ class Runner:
         if case is None:
             return 0
         self._state.release(db, reading.stream, case_ref)
+        case.history = not_kept.anew(case.history, reading.at, kept=False)
         case.history = see(case.history, readings, reading.at, item.version, not_kept.digest(item.version))
-        if not_kept.takes_back(newest(case.history)) and not_kept.was_told(case.history):
+        if not_kept.takes_back(newest(case.history)) and case.payload is not None:
             case.payload = {}
         stated = self._say(db, case, readings)
         self._state.save(db, case, token)

@@ -399,3 +399,33 @@ def test_whatever_stands_in_the_cells_is_kept_refused_or_set_aside_and_can_be_sa
             assert said.status in (Status.ANNOUNCED, Status.ACTIVE, Status.ENDED)
     with suppress(DataError):
         assert number_of(given_row["dossiernr"], 7) == number_of(number_of(given_row["dossiernr"], 0), 7)
+
+
+def reread(drop: Drop, **fields: Any) -> None:
+    """Another configuration, and everything read again as `samenloop quarantine retry` asks."""
+    drop.edge.close()
+    drop.config = MeeConfig.model_validate(drop.config.model_dump() | fields)
+    drop.again()
+    with drop.edge.store.transaction() as db:
+        db.execute("INSERT INTO reread VALUES ('mee-a2', 0, 'tester')")
+    drop.edge.runner.round()
+
+
+def test_a_scope_that_is_agreed_later_lets_refused_rows_in_when_they_are_read_again(drop: Drop) -> None:
+    drop.week("20260313.csv", row(toestemming_schriftelijk="12-03-2026 wijkteam"))
+    assert drop.edge.statements() == []
+    reread(drop, consent_scopes=("wijkteam",))
+    assert [said.status for said in drop.edge.statements()] == [Status.ACTIVE]
+    assert drop.rows("SELECT count(*) FROM not_kept") == [(0,)]
+
+
+def test_a_scope_that_is_agreed_no_more_takes_back_what_is_read_again(drop: Drop) -> None:
+    drop.week("20260313.csv", row())
+    reread(drop, consent_scopes=("wijkteam",))
+    said = drop.edge.statements()[-1]
+    assert (said.status, said.identity) == (Status.RETRACTED, None)
+    reread(drop, consent_scopes=("regie",))
+    assert drop.edge.statements()[-1].status is Status.ACTIVE
+    assert len({said.revision for said in drop.edge.statements()}) == 1, (
+        "of one file: the hub goes by the moment of stating"
+    )

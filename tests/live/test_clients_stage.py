@@ -198,12 +198,8 @@ def test_two_sources_become_one_client_with_its_evidence(intake: Intake, start: 
     assert set(client.members) == {intake.person_id("p1"), intake.person_id("p2")}
     (link,) = client.links
     levels = {f.name: f.level for f in link.fields}
-    assert (levels["birth"], levels["given"], levels["surname"], levels["address"]) == (
-        "same",
-        "nickname",
-        "same_common",
-        "same",
-    )
+    named = (levels["birth"], levels["given_of_twin"], levels["surname_at_home"], levels["address"])
+    assert named == ("same", "nickname", "same", "same")
     assert link.weight == pytest.approx(sum(f.weight for f in link.fields))
     assert client.subject_version > alone.subject_version
     retracted = feed(harness, intake.state("c2", "p2", None, revision=2))

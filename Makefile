@@ -27,6 +27,7 @@ lint: venv
 bench: venv
 	$(BIN)/python tests/benchmarks/chain.py
 	$(BIN)/python tests/benchmarks/engine.py
+	$(BIN)/python tests/benchmarks/identity.py
 
 venv: $(STAMP)
 

@@ -90,6 +90,24 @@ def evaluate(
     _show("quality", quality.as_dict(), as_json)
 
 
+@app.command()
+def sample(
+    output: Annotated[Path, typer.Option(help="Where people.csv is written.")],
+    truth: Annotated[Path, typer.Option(help="Where the truth is written: record_id, person_id.")],
+    records: Annotated[int, typer.Option(min=10, help="About how many rows.")] = 20_000,
+    seed: Annotated[int, typer.Option(help="Which people.")] = 1,
+) -> None:
+    """Write synthetic Dutch people as six kinds of source would, to train and to judge with. Nobody in it exists."""
+    with reporting(), telling() as tell:
+        from samenloop_deploy.demo.sample import write_sample
+
+        try:
+            count = write_sample(seed, records, output, truth, tell)
+        except OSError as error:
+            raise CommandError(f"{error.filename}: {error.strerror}", Exit.WRONG_USE) from None
+    _show("sample", {"records": count, "seed": seed}, False)
+
+
 def _rows(path: Path, tell: Any) -> Any:
     from samenloop_processors.clients.people_csv import PeopleInvalid, read_people
 

@@ -1,8 +1,7 @@
-"""How good the clients are on synthetic Dutch people, and how fast they are made. Figures are printed (``pytest -s``)."""
+"""How good the clients are on synthetic Dutch people. Figures are printed (``pytest -s``)."""
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, date, datetime
 from random import Random
 from typing import Any
@@ -48,25 +47,6 @@ def test_the_demos_population() -> None:
         quality = _quality(area, people)
         assert quality.precision >= 0.998
         assert quality.recall >= 0.88
-
-
-def test_speed_one_record_at_a_time() -> None:
-    """Each record settled by itself, as at a low rate; the bound is a third of the aim, for a machine that is busy."""
-    people = make_people(9, 12000).records
-    known = [(ref, first, features(identity)) for ref, first, identity in people]
-    resolver = Resolver(default_model())
-    for person in known[:-2000]:
-        resolver.put(*person)
-    resolver.settle()
-    took = []
-    for ref, first, identity in people[-2000:]:
-        began = time.perf_counter()
-        resolver.put(ref, first, features(identity))
-        resolver.settle()
-        took.append(time.perf_counter() - began)
-    rate, p99 = len(took) / sum(took), sorted(took)[int(len(took) * 0.99)]
-    print(f"{rate:,.0f} records/s with {len(known)} stored, p99 {p99 * 1000:.2f} ms")
-    assert rate > 1600
 
 
 def test_source_persons_are_a_function_of_the_set() -> None:

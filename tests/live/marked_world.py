@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 
+import marked_family as family
 import markers as m
 from markers import Marker
 
@@ -20,6 +21,7 @@ ANNA_BORN, BERT_BORN, CORA_BORN = date(1951, 10, 23), date(1948, 2, 27), date(19
 
 class MarkedWorld:
     """Anna: Wmo Goes and SMWO. Bert: Wmo Borsele (day first, Windows-1252) and SMWO, which takes him back. Cora: all trouble.
+    Dora and others: see `marked_family`.
 
     `shown` is what a page may show, by the organisation that stated it; `hidden` is for nobody's eyes in the hub.
     """
@@ -28,13 +30,13 @@ class MarkedWorld:
         self.systems = systems
         world = systems.world
         taken = {person.bsn for person in world.persons.values()}
-        self.bsns = [number for number in reversed(valid_test_bsns()) if number not in taken][:3]
-        assert len(self.bsns) == 3
-        anna, bert, cora = self.bsns
+        self.bsns = [number for number in reversed(valid_test_bsns()) if number not in taken][:4]
+        anna, bert, cora, dora = self.bsns
         with systems.lock:
             self._plant_anna(world, anna)
             self._plant_bert(world, bert)
             self._plant_cora(world, cora)
+            family.plant(world, dora, anna, ANNA_BORN)
         self.shown: dict[str, list[Marker]] = {
             "Anna, Goes": [m.text("Anna's given name", "Qwiblentine")],
             "Anna, both": [m.text("Anna's surname", "Zzyxmarkel"), m.day("Anna's birth date", ANNA_BORN)],
@@ -45,9 +47,10 @@ class MarkedWorld:
             ],
             "Bert, both": [m.text("Bert's surname", "Kwöxlandé"), m.day("Bert's birth date", BERT_BORN)],
             "Bert, SMWO": [m.text("Bert's call name", "Kobbexje")],
+            **family.SHOWN,
         }
         self.hidden: list[Marker] = [
-            *(m.bsn(f"{who}'s BSN", number) for who, number in zip(("Anna", "Bert", "Cora"), self.bsns, strict=True)),
+            *(m.bsn(f"{who}'s BSN", number) for who, number in zip(_NUMBERED, self.bsns, strict=True)),
             m.text("Anna's street", "Wapdrilstraat"),
             m.text("Anna's new street", "Nieuwdrilkade"),
             m.text("Anna's town", "Krunxdorp"),
@@ -62,6 +65,7 @@ class MarkedWorld:
             m.day("Cora's birth date", CORA_BORN),
             m.text("a source's own name of a team", "Vlopperzaad"),
             *(m.text(f"the source's number {number}", number) for number in _NUMBERS),
+            *family.HIDDEN,
         ]
 
     @property
@@ -87,6 +91,7 @@ class MarkedWorld:
             world.put(world.cases["gemeente-goes", "9753186420"])
             world.put(world.cases["smwo", "T9753186421"])
             world.put(replace(world.cases["smwo", "T9753186423"], state=State.WITHDRAWN))
+            family.go_on(world)
         self.systems.answer(Request("POST", "/faults", "partner=gws&kind=cut_off&municipality=0664&module=PW"))
         self.systems.night()
 
@@ -119,7 +124,9 @@ class MarkedWorld:
         _put(world, "smwo", "C8642097538", regas, ("T9753186427", Service.CO), ends_on=before)
 
 
+_NUMBERED = ("Anna", "Bert", "Cora", "Dora")
 _SHOWN_TO = {
+    **family.SHOWN_TO,
     "Wmo Goes": ("Anna, Goes", "Anna, both"),
     "Maatschappelijk werk SMWO": ("Anna, SMWO", "Anna, both"),
     "Wmo Borsele": ("Bert, Borsele", "Bert, both"),

@@ -11,6 +11,7 @@ from intake_samples import ADULT, CHILD, PUBLISHED_ON, STATED_AT, book, changed,
 
 from samenloop_processors.agreement import AgreementBook, Published
 from samenloop_processors.intake.domain.gate import Seal, judge, names_a_case, possible_ages
+from samenloop_processors.intake.domain.persons import bsn_notices
 from samenloop_schemas.codes import Consent, Domain, ReceiptCode, RelationKind, Status
 from samenloop_schemas.dates import PartialDate
 from samenloop_schemas.ids import derived_id
@@ -161,6 +162,9 @@ def test_the_bsn_is_used_from_the_feed_that_may_send_it_and_from_no_other() -> N
     assert lumens.may_send_bsn("backoffice")
     assert not lumens.may_send_bsn("smwo"), "in its own feed it has none"
     assert not lumens.may_send_bsn("cjg")
+    told = opened(person={"bsn": "999990019"}, **PROVIDED)
+    assert bsn_notices(told, lumens.may_send_bsn("backoffice")) == ()
+    assert bsn_notices(told, lumens.may_send_bsn("smwo")) == (C.BSN_STRIPPED,)
     mee = changed().organisation("mee-a2")
     assert mee is not None
     assert not mee.may_send_bsn("mee")

@@ -77,8 +77,9 @@ def npm_modules(*flags: str) -> Path | None:
     return modules if done.returncode == 0 else None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Per file: while it is open a loop runs in this thread, and no other test could run one."""
     path = find_chromium()
     if path is None:
         if os.environ.get("CI") == "true":

@@ -77,7 +77,7 @@ def test_another_number_of_partitions_is_refused(plan: Plan, admin: KafkaAdminCl
 
 
 def test_an_account_is_made_for_a_partner_that_joins_later(stack: LocalStack, topology_of_session: None) -> None:
-    joined = stack.topology.with_partners({"late": Partner(source_system="s", organisations={"a2": ["late"]})})
+    joined = stack.topology.with_partners({"late": Partner(source_systems=["s"], organisations={"a2": ["late"]})})
     stack.extend(joined)
     with KafkaAdminClient(**stack.kafka_access("late").client_args(), bootstrap_timeout_ms=10_000) as client:
         assert client.describe_cluster()["brokers"]

@@ -273,7 +273,8 @@ class IntakeStage(Stage):
             return None
         verdict = judge(opened, partner, state.book)
         noticed: tuple[ReceiptCode, ...] = ()
-        if verdict.agreement is not None and (organisation := verdict.agreement.organisation(statement.organisation)):
+        organisation = verdict.agreement and verdict.agreement.organisation(statement.organisation)
+        if organisation and organisation.may_send(partner):
             noticed = bsn_notices(opened, organisation.may_send_bsn(partner))
         return _Judged(record, opened, CaseId.of(opened, partner), verdict, noticed, state.book)
 
